@@ -1,0 +1,1 @@
+//! TOML as written, checked whole, handed on as known good.

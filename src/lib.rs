@@ -1,0 +1,27 @@
+#![doc = include_str!("README.md")]
+
+// ground
+pub mod access;
+pub mod clock;
+pub mod metrics;
+pub mod tasks;
+// rules
+pub mod config;
+pub mod lists;
+pub mod matcher;
+pub mod policy;
+// wire
+pub mod accesslog;
+pub mod detect;
+pub mod identity;
+pub mod listen;
+pub mod origin;
+pub mod relay;
+pub mod store;
+// gateway
+pub mod gateway;
+// operations
+pub mod audit;
+// program
+pub mod cli;
+pub mod process;

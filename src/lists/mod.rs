@@ -1,0 +1,1 @@
+//! List files: parsed, compiled, mapped.

@@ -1,0 +1,1 @@
+//! Immutable sets of hosts, URLs, patterns and addresses.

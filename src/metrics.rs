@@ -1,0 +1,99 @@
+//! Counters and gauges of the running gateway, read by `status` and exported as metrics.
+//!
+//! One struct with a field per figure: a figure that is counted nowhere, or read by nobody, is visible here.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A figure that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+/// A figure that goes up and down.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Counter {
+    pub const fn new() -> Self {
+        Counter(AtomicU64::new(0))
+    }
+
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Gauge {
+    pub const fn new() -> Self {
+        Gauge(AtomicU64::new(0))
+    }
+
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    pub fn up(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn down(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! figures {
+    ($($(#[$meta:meta])* $name:ident: $kind:ident,)+) => {
+        /// Every figure of the gateway.
+        #[derive(Debug, Default)]
+        pub struct Metrics { $($(#[$meta])* pub $name: $kind,)+ }
+
+        impl Metrics {
+            const fn new() -> Self {
+                Metrics { $($name: $kind::new(),)+ }
+            }
+
+            /// Name and value of each figure, in order of declaration.
+            pub fn values(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name.value()),)+]
+            }
+        }
+    };
+}
+
+figures! {
+    /// Client connections accepted.
+    connections_accepted: Counter,
+    /// Client connections open now.
+    connections_open: Gauge,
+    /// Accesses by what was answered.
+    accesses_forwarded: Counter,
+    accesses_tunnelled: Counter,
+    accesses_refused: Counter,
+    accesses_failed: Counter,
+    /// Tasks that panicked: each is a bug.
+    panics: Counter,
+    /// Records appended to the journal, intents not counted.
+    records_appended: Counter,
+    /// Appends that failed.
+    append_failures: Counter,
+    /// Rows acknowledged by the store.
+    rows_shipped: Counter,
+    /// Attempts to ship a batch that failed and are tried again.
+    ship_retries: Counter,
+    /// Rows in the journal that the store has not acknowledged.
+    backlog_rows: Gauge,
+    backlog_bytes: Gauge,
+    /// Snapshots of rules installed, and refused because they were broken.
+    rules_installed: Counter,
+    rules_rejected: Counter,
+}
+
+/// The figures of this process.
+pub static METRICS: Metrics = Metrics::new();

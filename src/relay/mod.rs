@@ -1,0 +1,1 @@
+//! Bytes moved unseen between client and origin.
