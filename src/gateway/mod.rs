@@ -1,1 +1,162 @@
-//! Where the pieces meet.
+//! Where the pieces meet: the only module that sees them all.
+//!
+//! A connection's story in packet order: [`connection`] (accepted, served) → [`http`] (one request) or [`tunnel`]
+//! (CONNECT) → [`way`] (resolve, guard, judge the address, dial) → [`origins`] (the client's own origin connections)
+//! → [`body`] (bytes through, the access ends with the last). [`judge`] puts the questions to policy, [`reply`] words
+//! the answers, [`record`] says what is kept and [`flows`] knows what is open.
+//!
+//! Nothing here knows that a console, an auditor or a fleet exists; `control` answers a Unix socket.
+//!
+//! Type to read first: [`Gateway`].
+
+pub mod answer;
+mod body;
+mod client_io;
+mod connection;
+pub mod control;
+mod counted;
+mod flows;
+mod headers;
+mod http;
+mod judge;
+mod origins;
+mod own_pages;
+mod record;
+mod reply;
+mod tunnel;
+mod way;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::watch;
+
+use crate::access::{Ending, Timestamp};
+use crate::accesslog::AccessLog;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::listen::Listener;
+use crate::metrics::METRICS;
+use crate::origin::{Guard, Resolver};
+use crate::policy::Ruleset;
+use crate::tasks;
+
+use control::Rejected;
+use flows::{AccessFlows, ConnectionFlows};
+use headers::ViaName;
+
+/// Everything an answer depends on that a reload may change: one pointer, so that each answer comes from one of them.
+pub struct Snapshot {
+    pub rules: Arc<Ruleset>,
+    pub config: Config,
+    pub guard: Guard,
+    pub installed: Timestamp,
+}
+
+/// A running gateway.
+pub struct Gateway {
+    snapshot: ArcSwap<Snapshot>,
+    log: AccessLog,
+    resolver: Resolver,
+    clock: Clock,
+    via: ViaName,
+    accesses: Arc<AccessFlows>,
+    connections: Arc<ConnectionFlows>,
+    draining: watch::Sender<bool>,
+    started: Timestamp,
+    /// The last reload that was refused, until one succeeds.
+    rejected: ArcSwapOption<Rejected>,
+}
+
+impl Gateway {
+    pub fn new(snapshot: Snapshot, log: AccessLog, resolver: Resolver, clock: Clock) -> Arc<Self> {
+        let via = ViaName::new(&snapshot.config.gateway);
+        Arc::new(Gateway {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            log,
+            resolver,
+            via,
+            accesses: AccessFlows::new(clock.clone()),
+            connections: ConnectionFlows::new(clock.clone()),
+            draining: watch::Sender::new(false),
+            started: clock.now(),
+            rejected: ArcSwapOption::empty(),
+            clock,
+        })
+    }
+
+    /// The rules in force.
+    pub fn snapshot(&self) -> arc_swap::Guard<Arc<Snapshot>> {
+        self.snapshot.load()
+    }
+
+    /// Puts a whole new snapshot in force: the next question is answered from it, what is under way keeps its own.
+    pub fn install(&self, snapshot: Snapshot) {
+        self.log.set_roster(snapshot.rules.people().names());
+        self.snapshot.store(Arc::new(snapshot));
+        self.rejected.store(None);
+        METRICS.rules_installed.add(1);
+    }
+
+    /// A reload was refused: nothing changed, and `status` says why.
+    pub fn reject(&self, why: String) {
+        METRICS.rules_rejected.add(1);
+        self.rejected.store(Some(Arc::new(Rejected { at: self.clock.now(), why })));
+    }
+
+    /// Serves a listener until the gateway drains.
+    pub async fn serve(self: Arc<Self>, listener: Listener) {
+        let mut draining = self.draining.subscribe();
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = draining.wait_for(|draining| *draining) => return,
+            };
+            METRICS.connections_accepted.add(1);
+            tasks::spawn("client connection", connection::serve(self.clone(), accepted));
+        }
+    }
+
+    /// Writes the slices of long flows, for ever.
+    pub async fn keep_slicing(self: Arc<Self>) {
+        let mut tick = tokio::time::interval(Duration::from_secs(15));
+        loop {
+            tick.tick().await;
+            self.accesses.slice_old();
+            self.connections.slice_old();
+        }
+    }
+
+    /// Stops accepting, lets what is open end, and gives up after `limit`. Says how many flows were still open.
+    pub async fn drain(&self, limit: Duration) -> usize {
+        self.draining.send_replace(true);
+        let all_ended = async {
+            while !self.accesses.is_empty() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        // What outlasts the limit is ended here, so that its row says so.
+        let _ = tokio::time::timeout(limit, all_ended).await;
+        let open = self.accesses.len();
+        self.accesses.end_all(Ending::Drained);
+        self.connections.end_all(Ending::Drained);
+        open
+    }
+
+    pub fn open_accesses(&self) -> usize {
+        self.accesses.len()
+    }
+
+    pub fn open_origin_connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    pub fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    pub fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+}

@@ -1,1 +1,212 @@
-//! Start, reload, drain.
+//! The running program: start in phases, reload, drain.
+//!
+//! [`run`] is the list of phases in order. What can fail because of the machine fails before the first client is
+//! accepted, each with its own message and cure ([`StartError`]). Nothing here touches a client's bytes.
+
+mod hints;
+mod rules;
+mod shipping;
+mod state;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::accesslog::{AccessLog, JournalSettings, OpenError};
+use crate::clock::Clock;
+use crate::config::{Config, Problems, Recipients};
+use crate::gateway::control::ControlSocket;
+use crate::gateway::{Gateway, Snapshot};
+use crate::listen::{BindError, Listener, ListenerKind};
+use crate::origin::{Resolver, ResolverError};
+use crate::tasks;
+
+pub use rules::RulesError;
+pub use state::StateError;
+
+/// Why the gateway does not start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] Problems),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    #[error(transparent)]
+    Journal(#[from] OpenError),
+    #[error(transparent)]
+    Listen(#[from] BindError),
+    #[error(transparent)]
+    Resolver(#[from] ResolverError),
+    #[error("the control socket {path} cannot be opened: {error}")]
+    Control { path: PathBuf, error: io::Error },
+    #[error("signals cannot be received: {0}")]
+    Signals(io::Error),
+    #[error("the runtime cannot be started: {0}")]
+    Runtime(io::Error),
+    #[error("this configuration has no gateway: `[role] gateway = true` makes this machine one")]
+    NoGateway,
+}
+
+/// Runs a gateway until it is told to stop.
+pub fn run(config_file: Option<&Path>, state: Option<&Path>) -> Result<(), StartError> {
+    let config = Config::load(config_file, state)?;
+    if !config.role.gateway {
+        return Err(StartError::NoGateway);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartError::Runtime)?;
+    runtime.block_on(serve(config, config_file, state))
+}
+
+async fn serve(config: Config, config_file: Option<&Path>, state: Option<&Path>) -> Result<(), StartError> {
+    let mut signals = Signals::new().map_err(StartError::Signals)?;
+    let clock = Clock::default();
+
+    // The machine: one gateway a state directory, every door open before anybody is let in.
+    let _lock = state::take(&config)?;
+    let listeners = bind(&config)?;
+    let own: Vec<SocketAddr> = listeners.iter().map(Listener::local).collect();
+
+    // The rules, checked whole.
+    let snapshot = rules::build(config.clone(), &own, &clock).await?;
+
+    // The log, before anything that it must hold.
+    let log = AccessLog::open(journal_settings(&config)?, clock.clone())?;
+    log.set_roster(snapshot.rules.people().names().cloned().collect());
+    let resolver = Resolver::new(&config.resolver.servers, config.resolver.timeout, config.resolver.cache_entries as u64)?;
+    let shipping = shipping::start(&config, &log, clock.clone());
+
+    // Traffic.
+    let gateway = Gateway::new(snapshot, log, resolver, clock.clone());
+    let control = ControlSocket::bind(&config.paths.control_socket)
+        .map_err(|error| StartError::Control { path: config.paths.control_socket.clone(), error })?;
+    tasks::spawn("control socket", control.serve(gateway.clone()));
+    tasks::spawn("slices", gateway.clone().keep_slicing());
+    for listener in listeners {
+        tasks::spawn("listener", gateway.clone().serve(listener));
+    }
+    notify(&[sd_notify::NotifyState::Ready]);
+    hints::ready(&config, &own);
+
+    while let Wake::Reload = signals.next().await {
+        notify(&[sd_notify::NotifyState::Reloading]);
+        reload(&gateway, config_file, state, &own, &clock).await;
+        notify(&[sd_notify::NotifyState::Ready]);
+    }
+
+    notify(&[sd_notify::NotifyState::Stopping]);
+    let open = gateway.drain(config.limits.drain).await;
+    if open > 0 {
+        tracing::warn!(open, "accesses were still open at the end of the drain; their rows say `drained`");
+    }
+    shipping.finish().await;
+    Ok(())
+}
+
+fn bind(config: &Config) -> Result<Vec<Listener>, BindError> {
+    config.listen.explicit.iter().map(|&address| Listener::bind(address, ListenerKind::Explicit)).collect()
+}
+
+fn journal_settings(config: &Config) -> Result<JournalSettings, StateError> {
+    let mut settings =
+        JournalSettings::new(&config.journal.directory, config.college.code.clone(), config.gateway.clone());
+    settings.recipients = match &config.persons.recipients {
+        Recipients::Nobody => Vec::new(),
+        Recipients::Given(recipients) => recipients.clone(),
+        Recipients::Trial { key_file } => vec![state::trial_recipient(key_file)?],
+    };
+    settings.segment_bytes = config.journal.segment_bytes;
+    settings.segment_age = config.journal.segment_age;
+    settings.sync_window = config.journal.sync;
+    settings.max_bytes = config.journal.max_bytes;
+    Ok(settings)
+}
+
+/// Builds new rules aside and installs them; broken ones change nothing and are explained.
+async fn reload(
+    gateway: &Arc<Gateway>,
+    config_file: Option<&Path>,
+    state: Option<&Path>,
+    own: &[SocketAddr],
+    clock: &Clock,
+) {
+    let built = async {
+        let config = Config::load(config_file, state).map_err(|problems| problems.to_string())?;
+        rules::build(config, own, clock).await.map_err(|error| error.to_string())
+    };
+    match built.await {
+        Ok(snapshot) => {
+            say_what_needs_a_restart(&gateway.snapshot(), &snapshot);
+            let version = snapshot.rules.version().clone();
+            gateway.install(snapshot);
+            tracing::info!(rules = %version, "new rules are in force");
+        }
+        Err(why) => {
+            tracing::error!("the reload changed nothing; the rules in force stay:\n{why}");
+            gateway.reject(why);
+        }
+    }
+}
+
+/// Doors, journal and store are taken at the start; a reload does not move them.
+fn say_what_needs_a_restart(old: &Snapshot, new: &Snapshot) {
+    let (old, new) = (&old.config, &new.config);
+    let fixed = [
+        ("[listen]", old.listen != new.listen),
+        ("[journal]", old.journal != new.journal),
+        ("[store]", old.store != new.store),
+        ("[resolver]", old.resolver != new.resolver),
+        ("[persons]", old.persons != new.persons),
+        ("[college] code or [gateway] name", old.college.code != new.college.code || old.gateway != new.gateway),
+    ];
+    for (part, _) in fixed.iter().filter(|(_, changed)| *changed) {
+        tracing::warn!("{part} changed: that takes effect at the next start (`systemctl restart ecluse`)");
+    }
+}
+
+/// Tells systemd; without it there is nobody to tell.
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}
+
+enum Wake {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    reload: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Signals {
+            reload: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Wake {
+        tokio::select! {
+            _ = self.reload.recv() => Wake::Reload,
+            _ = self.terminate.recv() => Wake::Stop,
+            _ = self.interrupt.recv() => Wake::Stop,
+        }
+    }
+}
+
+/// Waits for a future at most so long.
+async fn within(limit: Duration, future: impl Future<Output = ()>) -> bool {
+    tokio::time::timeout(limit, future).await.is_ok()
+}

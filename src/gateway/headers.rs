@@ -1,0 +1,125 @@
+//! What a proxy must take out of a message and put into it (RFC 9110 §7.6).
+
+use http::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA};
+
+/// Fields that concern one connection only (RFC 9110 §7.6.1), whether or not `Connection` names them.
+/// `Transfer-Encoding` is among them because each side frames its own messages.
+const HOP_BY_HOP: [HeaderName; 8] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("proxy-authenticate"),
+    HeaderName::from_static("proxy-authorization"),
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Removes what must not travel further: the fixed fields and all those that `Connection` names.
+/// `Content-Length` and `Host` stay even when a client names them there: naming them is an attack on framing.
+pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|token| token.trim().parse().ok())
+            .filter(|name| *name != http::header::CONTENT_LENGTH && *name != HOST)
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+    if !headers.contains_key(TRANSFER_ENCODING) && headers.get(TRAILER).is_some_and(HeaderValue::is_empty) {
+        headers.remove(TRAILER);
+    }
+}
+
+/// How this gateway signs `Via`: a pseudonym (RFC 9110 §7.6.3), the same for one gateway, other for each.
+#[derive(Debug, Clone)]
+pub struct ViaName {
+    value_http11: HeaderValue,
+    value_http10: HeaderValue,
+    pseudonym: String,
+}
+
+impl ViaName {
+    /// From the gateway's name, which consists of lower-case letters, digits and hyphens.
+    pub fn new(gateway: &crate::access::GatewayName) -> Self {
+        let pseudonym = format!("ecluse-{gateway}");
+        let value = |version: &str| {
+            HeaderValue::from_str(&format!("{version} {pseudonym}")).expect("a gateway's name is printable ASCII")
+        };
+        ViaName { value_http11: value("1.1"), value_http10: value("1.0"), pseudonym }
+    }
+
+    /// Signs a message received with this version.
+    pub fn sign(&self, version: http::Version, headers: &mut HeaderMap) {
+        let value = if version == http::Version::HTTP_10 { &self.value_http10 } else { &self.value_http11 };
+        headers.append(VIA, value.clone());
+    }
+
+    /// Whether the message has already passed this gateway.
+    pub fn has_signed(&self, headers: &HeaderMap) -> bool {
+        headers
+            .get_all(VIA)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|hop| hop.split_whitespace().nth(1).is_some_and(|by| by.eq_ignore_ascii_case(&self.pseudonym)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+        lines
+            .iter()
+            .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn what_concerns_one_connection_goes_no_further() {
+        let mut h = headers(&[
+            ("connection", "close, X-Secret,te"),
+            ("connection", "x-other"),
+            ("x-secret", "1"),
+            ("x-other", "1"),
+            ("te", "trailers"),
+            ("proxy-authorization", "Basic Zm9v"),
+            ("keep-alive", "timeout=5"),
+            ("upgrade", "h2c"),
+            ("accept", "*/*"),
+        ]);
+        remove_hop_by_hop(&mut h);
+        assert_eq!(h.keys().map(|k| k.as_str()).collect::<Vec<_>>(), ["accept"]);
+    }
+
+    #[test]
+    fn a_client_cannot_have_the_framing_removed() {
+        let mut h = headers(&[("connection", "content-length, host"), ("content-length", "3"), ("host", "a.fr")]);
+        remove_hop_by_hop(&mut h);
+        assert_eq!(h.get("content-length").unwrap(), "3");
+        assert_eq!(h.get("host").unwrap(), "a.fr");
+    }
+
+    #[test]
+    fn our_own_signature_is_recognised_among_others() {
+        let via = ViaName::new(&crate::access::GatewayName::parse("g1").unwrap());
+        for (line, ours) in [
+            ("1.1 other", false),
+            ("1.0 fred, 1.1 ecluse-g1", true),
+            ("HTTP/1.1 ECLUSE-G1 (comment)", true),
+            ("1.1 ecluse-g10", false),
+        ] {
+            assert_eq!(via.has_signed(&headers(&[("via", line)])), ours, "{line}");
+        }
+    }
+}

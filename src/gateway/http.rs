@@ -1,0 +1,333 @@
+//! One HTTP request of a client that uses the gateway as its proxy (RFC 9112 §3.2.2, absolute form).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use ::http::{Request, Response, Uri, Version, request};
+use hyper::body::Incoming;
+
+use crate::access::{Access, Ending, Host, Target, Visit};
+use crate::metrics::METRICS;
+use crate::policy::RelayPermit;
+
+use super::answer::Failure;
+use super::body::{OnComplete, ReplyBody, RequestBody, ResponseBody};
+use super::connection::ClientConnection;
+use super::flows::AccessFlow;
+use super::origins::{Link, SendError};
+use super::record::Judgement;
+use super::reply::{Failed, Reply, end_failed};
+use super::way::{self, NoWay};
+use super::{Snapshot, headers, judge, own_pages};
+
+const HTTP_PORT: u16 = 80;
+
+/// Answers one request: from the origin, or ourselves.
+pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incoming>) -> Response<ReplyBody> {
+    let snapshot = connection.gateway.snapshot.load_full();
+    let reply = Reply::new(&connection.gateway, &snapshot, request.headers());
+    let target = match read_target(&request) {
+        Ok(Asked::Origin(target)) => target,
+        Ok(Asked::Ourselves) => return own_pages::serve(connection, &snapshot, &reply, &request),
+        Ok(Asked::NoProxyRequest) => return own_pages::setup(connection, &snapshot, &reply, &request),
+        Err(fault) => return refuse_invalid(connection, &snapshot, &reply, &request, fault),
+    };
+    let mut access = Access {
+        client: Arc::new(connection.identify(&snapshot)),
+        target,
+        method: request.method().as_str().into(),
+        visit: visit(request.headers()),
+        start: connection.gateway.clock.now(),
+    };
+    if connection.gateway.via.has_signed(request.headers()) {
+        return reply.failed(&access, Failure::Loop, Ending::ClientInvalid);
+    }
+    let judgement = match judge::request(&snapshot, &access) {
+        Ok(judgement) => judgement,
+        Err(judgement) => return reply.refused(&access, *judgement),
+    };
+    match forward(connection, &snapshot, &mut access, judgement, request).await {
+        Ok(response) => response,
+        Err(Stop::NoWay(no_way)) => reply.no_way(&access, no_way),
+        Err(Stop::Failed(failed)) => reply.error_page(&access, failed),
+    }
+}
+
+/// Why a request is not answered by its origin.
+enum Stop {
+    /// Before an intent was written: the answer makes the row.
+    NoWay(NoWay),
+    /// After: the row is made already.
+    Failed(Failed),
+}
+
+impl From<NoWay> for Stop {
+    fn from(no_way: NoWay) -> Self {
+        Stop::NoWay(no_way)
+    }
+}
+
+/// A request ready for an origin, in its parts.
+type Outgoing = (request::Parts, Incoming);
+
+/// Sends the request on over an idle link of this client, or a new one.
+async fn forward(
+    connection: &Arc<ClientConnection>,
+    snapshot: &Snapshot,
+    access: &mut Access,
+    judgement: Judgement,
+    request: Request<Incoming>,
+) -> Result<Response<ReplyBody>, Stop> {
+    let (head, body) = request.into_parts();
+    let outgoing = (outgoing(connection, &access.target, head), body);
+    let nameless = judgement.duties.help_line;
+    let Some(link) = connection.origins.take(&access.target.host, access.target.port, nameless).await else {
+        return forward_anew(connection, snapshot, access, judgement, outgoing, None).await;
+    };
+    access.target.address = Some(link.peer.ip());
+    let (permit, judgement) = send_permit(snapshot, access, &judgement)?;
+    let flow = way::write_access_intent(connection, access, &judgement, link.sequence, Arc::default())?;
+    match send(connection, snapshot, link, permit, flow, outgoing).await {
+        Ok(response) => Ok(response),
+        Err(Unsent::Failed(failed)) => Err(Stop::Failed(failed)),
+        // The origin closed the kept connection at the same moment. Nothing was sent: the same access goes on anew.
+        Err(Unsent::NotSent(flow, outgoing)) => {
+            forward_anew(connection, snapshot, access, judgement, outgoing, Some(flow)).await
+        }
+    }
+}
+
+/// Sends the request over a new connection; `flow` is its access where the intent is written already.
+async fn forward_anew(
+    connection: &Arc<ClientConnection>,
+    snapshot: &Snapshot,
+    access: &mut Access,
+    judgement: Judgement,
+    outgoing: Outgoing,
+    flow: Option<AccessFlow>,
+) -> Result<Response<ReplyBody>, Stop> {
+    let way = way::find(connection, snapshot, access).await?;
+    let (permit, judgement) = send_permit(snapshot, access, &judgement)?;
+    let link_intent = way::write_connection_intent(connection, access, &judgement, &way)?;
+    let flow = match flow {
+        Some(flow) => {
+            flow.amend(|record| record.connection = link_intent.sequence);
+            flow
+        }
+        None => way::write_access_intent(connection, access, &judgement, link_intent.sequence, Arc::default())?,
+    };
+    let stream = match way::dial(way, &link_intent, snapshot.config.limits.dial).await {
+        Ok(stream) => stream,
+        Err(no_way) => {
+            link_intent.flow.finish(None, no_way.ending());
+            return Err(Stop::Failed(end_failed(flow, no_way.failure(), no_way.ending())));
+        }
+    };
+    let host = (access.target.host.clone(), access.target.port);
+    let Ok(link) = Link::open(stream, host, link_intent, &snapshot.config.limits).await else {
+        return Err(Stop::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)));
+    };
+    send(connection, snapshot, link, permit, flow, outgoing).await.map_err(|unsent| match unsent {
+        Unsent::Failed(failed) => Stop::Failed(failed),
+        Unsent::NotSent(flow, _) => Stop::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)),
+    })
+}
+
+fn send_permit(snapshot: &Snapshot, access: &Access, earlier: &Judgement) -> Result<(RelayPermit, Judgement), Stop> {
+    match judge::send(snapshot, access) {
+        Ok((permit, judgement)) => Ok((permit, judgement.after(earlier))),
+        Err(judgement) => Err(Stop::NoWay(NoWay::Refused(Box::new(judgement.after(earlier))))),
+    }
+}
+
+/// Why a request over a link got no answer.
+enum Unsent {
+    /// Not a byte of it has left: it may be sent again.
+    NotSent(AccessFlow, Outgoing),
+    Failed(Failed),
+}
+
+/// Sends over a link and passes the response on as it comes.
+async fn send(
+    connection: &Arc<ClientConnection>,
+    snapshot: &Snapshot,
+    mut link: Link,
+    permit: RelayPermit,
+    flow: AccessFlow,
+    (head, body): Outgoing,
+) -> Result<Response<ReplyBody>, Unsent> {
+    let stall = snapshot.config.limits.body_idle;
+    let body = RequestBody::new(body, flow.counts().clone(), stall);
+    let sending = link.send(permit, Request::from_parts(head, body));
+    match tokio::time::timeout(stall, sending).await {
+        Ok(Ok(response)) => {
+            METRICS.accesses_forwarded.add(1);
+            Ok(incoming(connection, response, link, flow, stall))
+        }
+        Ok(Err(SendError::NotSent(request))) => {
+            let (head, body) = request.into_parts();
+            Err(Unsent::NotSent(flow, (head, body.into_inner())))
+        }
+        Ok(Err(SendError::Failed(error))) => {
+            let (failure, ending) = fault_of(&error);
+            Err(Unsent::Failed(end_failed(flow, failure, ending)))
+        }
+        Err(_) => Err(Unsent::Failed(end_failed(flow, Failure::OriginTimedOut, Ending::TimedOut))),
+    }
+}
+
+/// Whose fault it was that a request got no response.
+fn fault_of(error: &hyper::Error) -> (Failure, Ending) {
+    if error.is_parse() {
+        (Failure::OriginBroken, Ending::OriginInvalid)
+    } else if error.is_user() {
+        // Our own request body failed: the client broke off or stalled.
+        (Failure::RequestTimedOut, Ending::ClientClosed)
+    } else {
+        (Failure::OriginBroken, Ending::OriginClosed)
+    }
+}
+
+/// The response on its way to the client. When it has been passed on whole, its link may serve the next request.
+fn incoming(
+    connection: &Arc<ClientConnection>,
+    response: Response<Incoming>,
+    link: Link,
+    flow: AccessFlow,
+    stall: Duration,
+) -> Response<ReplyBody> {
+    let (mut head, body) = response.into_parts();
+    headers::remove_hop_by_hop(&mut head.headers);
+    connection.gateway.via.sign(head.version, &mut head.headers);
+    head.version = Version::HTTP_11;
+    let status = head.status.as_u16();
+    let on_complete: OnComplete = {
+        let (origins, phase) = (connection.origins.clone(), connection.phase.clone());
+        Box::new(move || {
+            origins.keep(link);
+            phase.waiting();
+        })
+    };
+    let body = ResponseBody::new(body, stall, flow, status, on_complete);
+    Response::from_parts(head, ReplyBody::Origin(body))
+}
+
+/// The head as the origin gets it: origin form, its own `Host`, nothing of this hop, our signature.
+fn outgoing(connection: &ClientConnection, target: &Target, mut head: request::Parts) -> request::Parts {
+    headers::remove_hop_by_hop(&mut head.headers);
+    let path = if target.path_and_query.is_empty() { "/" } else { &target.path_and_query };
+    head.uri = path.parse().unwrap_or_else(|_| Uri::from_static("/"));
+    let authority = match target.port {
+        HTTP_PORT => target.host.to_string(),
+        port => format!("{}:{port}", target.host),
+    };
+    if let Ok(host) = HeaderValue::try_from(authority) {
+        head.headers.insert(HOST, host);
+    }
+    connection.gateway.via.sign(head.version, &mut head.headers);
+    head.version = Version::HTTP_11;
+    head
+}
+
+/// What a request asks of us.
+enum Asked {
+    Origin(Target),
+    /// `http://ecluse.internal/…`: always this gateway.
+    Ourselves,
+    /// Origin form: the client takes us for a web server.
+    NoProxyRequest,
+}
+
+/// Why a request names no target.
+#[derive(Debug, Clone, Copy)]
+pub enum InvalidRequest {
+    /// `https://` and other schemes are asked by CONNECT.
+    Scheme,
+    Host,
+    /// `Host` names another target than the request line (RFC 9112 §3.2.2).
+    HostDiffers,
+    Port,
+}
+
+fn read_target(request: &Request<Incoming>) -> Result<Asked, InvalidRequest> {
+    let uri = request.uri();
+    let Some(authority) = uri.authority() else {
+        return Ok(Asked::NoProxyRequest);
+    };
+    if authority.as_str().contains('@') {
+        return Err(InvalidRequest::Host);
+    }
+    let (host, port) = read_authority(authority.host(), authority.as_str(), HTTP_PORT)?;
+    if own_pages::is_ours(&host) {
+        return Ok(Asked::Ourselves);
+    }
+    if uri.scheme_str() != Some("http") {
+        return Err(InvalidRequest::Scheme);
+    }
+    check_host_fields(request.headers(), &host, port)?;
+    let path_and_query = uri.path_and_query().map_or("/", |p| p.as_str());
+    Ok(Asked::Origin(Target::http(host, port, path_and_query)))
+}
+
+/// Every `Host` there is must name the target of the request line.
+fn check_host_fields(headers: &HeaderMap, host: &Host, port: u16) -> Result<(), InvalidRequest> {
+    for field in headers.get_all(HOST) {
+        let text = field.to_str().map_err(|_| InvalidRequest::HostDiffers)?;
+        let named = split_port(text);
+        match read_authority(named, text, HTTP_PORT) {
+            Ok((named_host, named_port)) if named_host == *host && named_port == port => {}
+            _ => return Err(InvalidRequest::HostDiffers),
+        }
+    }
+    Ok(())
+}
+
+/// The host part of `host:port`, brackets included.
+fn split_port(authority: &str) -> &str {
+    match authority.rfind(':') {
+        Some(at) if !authority[at..].contains(']') => &authority[..at],
+        _ => authority,
+    }
+}
+
+/// Host and port of `authority`, whose host part is `host`.
+pub fn read_authority(host: &str, authority: &str, default: u16) -> Result<(Host, u16), InvalidRequest> {
+    let port = match authority.get(host.len()..) {
+        Some("") | Some(":") | None => default,
+        Some(rest) => rest
+            .strip_prefix(':')
+            .filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok())
+            .filter(|port| *port != 0)
+            .ok_or(InvalidRequest::Port)?,
+    };
+    Ok((Host::parse(host).map_err(|_| InvalidRequest::Host)?, port))
+}
+
+/// A navigation says so (Fetch Metadata, `Sec-Fetch-Mode`); older clients ask for HTML first.
+fn visit(headers: &HeaderMap) -> Visit {
+    const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+    if let Some(mode) = headers.get(FETCH_MODE) {
+        return if mode == "navigate" { Visit::Visited } else { Visit::SubResource };
+    }
+    match headers.get(::http::header::ACCEPT).and_then(|accept| accept.to_str().ok()) {
+        Some(accept) if accept.trim_start().starts_with("text/html") => Visit::Visited,
+        _ => Visit::Unknown,
+    }
+}
+
+/// A request that names no target is answered, and has its row all the same.
+fn refuse_invalid(
+    connection: &ClientConnection,
+    snapshot: &Snapshot,
+    reply: &Reply<'_>,
+    request: &Request<Incoming>,
+    fault: InvalidRequest,
+) -> Response<ReplyBody> {
+    let access = own_pages::access_to_nothing(connection, snapshot, request);
+    tracing::debug!(?fault, "a request names no target");
+    let mut response = reply.failed(&access, Failure::RequestUnreadable, Ending::ClientInvalid);
+    response.headers_mut().insert(::http::header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}

@@ -1,0 +1,78 @@
+//! Policy's questions, asked at each stage of an access, and its answers in the terms of the log.
+
+use std::net::IpAddr;
+
+use crate::access::{Access, ActionTaken, Reason, Reference};
+use crate::policy::{
+    AddressAction, ConnectionAction, Decision, DialPermit, Duties, FlowAction, RelayPermit, RequestAction, SendAction,
+};
+
+use super::Snapshot;
+use super::record::Judgement;
+
+/// Allowed so far, or refused with all that its page and its row need.
+pub type Verdict<T> = Result<T, Box<Judgement>>;
+
+/// A CONNECT, by the name it asks.
+pub fn connection(snapshot: &Snapshot, access: &Access) -> Verdict<Judgement> {
+    let Decision { action, duties, reason } = snapshot.rules.decide_connection(access);
+    match action {
+        ConnectionAction::Proceed => Ok(Judgement::new(ActionTaken::Tunnel, duties, reason)),
+        ConnectionAction::Refuse => Err(refused(ActionTaken::Refuse, duties, reason)),
+        ConnectionAction::Identify => Err(refused(ActionTaken::Identify, duties, reason)),
+    }
+}
+
+/// A request, before its name is resolved.
+pub fn request(snapshot: &Snapshot, access: &Access) -> Verdict<Judgement> {
+    let Decision { action, duties, reason } = snapshot.rules.decide_request(access);
+    match action {
+        RequestAction::Proceed => Ok(Judgement::new(ActionTaken::Forward, duties, reason)),
+        RequestAction::Refuse => Err(refused(ActionTaken::Refuse, duties, reason)),
+        RequestAction::Warn => Err(refused(ActionTaken::Warn, duties, reason)),
+        RequestAction::Identify => Err(refused(ActionTaken::Identify, duties, reason)),
+    }
+}
+
+/// An address that the name resolved to; it stays in the access as the last one asked about.
+pub fn address(snapshot: &Snapshot, access: &mut Access, address: IpAddr) -> Verdict<DialPermit> {
+    access.target.address = Some(address);
+    let Decision { action, duties, reason } = snapshot.rules.decide_address(access);
+    match action {
+        AddressAction::Dial(permit) => Ok(permit),
+        AddressAction::Refuse => Err(refused(ActionTaken::Refuse, duties, reason)),
+    }
+}
+
+/// A request that is about to be sent to a known address.
+pub fn send(snapshot: &Snapshot, access: &Access) -> Verdict<(RelayPermit, Judgement)> {
+    let Decision { action, duties, reason } = snapshot.rules.decide_send(access);
+    match action {
+        SendAction::Forward(permit) => Ok((permit, Judgement::new(ActionTaken::Forward, duties, reason))),
+        SendAction::Refuse => Err(refused(ActionTaken::Refuse, duties, reason)),
+    }
+}
+
+/// A tunnel whose first bytes are known.
+pub fn flow(snapshot: &Snapshot, access: &Access) -> Verdict<(RelayPermit, Judgement)> {
+    let Decision { action, duties, reason } = snapshot.rules.decide_flow(access);
+    match action {
+        FlowAction::Tunnel(permit) => Ok((permit, Judgement::new(ActionTaken::Tunnel, duties, reason))),
+        FlowAction::Refuse => Err(refused(ActionTaken::Refuse, duties, reason)),
+        FlowAction::Inspect => Err(refused(ActionTaken::Inspect, duties, reason)),
+    }
+}
+
+/// A refusal gets the code by which it is found again.
+fn refused(action: ActionTaken, duties: Duties, reason: Reason) -> Box<Judgement> {
+    let reference = Some(new_reference());
+    Box::new(Judgement { reference, ..Judgement::new(action, duties, reason) })
+}
+
+/// A code for a page and its row.
+pub fn new_reference() -> Reference {
+    let mut bytes = [0; 8];
+    // aws-lc's generator does not fail once it is seeded; were it to, the code would be eight zeros.
+    let _ = aws_lc_rs::rand::fill(&mut bytes);
+    Reference::from_random(u64::from_le_bytes(bytes))
+}

@@ -1,0 +1,200 @@
+//! Answers of our own: refusals, failures, pages; each with its row.
+
+use ::http::header::{ACCEPT_LANGUAGE, CONNECTION, CONTENT_LANGUAGE, HeaderMap, HeaderName, HeaderValue};
+use ::http::{Response, StatusCode};
+
+use crate::access::{Access, ActionTaken, Ending, Outcome, Reason, Reference, RuleName, Scheme, Timestamp};
+use crate::config::{College, Config};
+use crate::metrics::METRICS;
+use crate::policy::Duties;
+
+use super::answer::{self, BlockPage, ErrorPage, Failure, Language, School};
+use super::body::ReplyBody;
+use super::flows::AccessFlow;
+use super::record::{Judgement, access_record, close_access};
+use super::way::NoWay;
+use super::{Gateway, Snapshot, judge, own_pages};
+
+/// Pages show the time of the school; the overseas departments set their own.
+const TIME_ZONE: &str = "Europe/Paris";
+
+/// Rules that no policy file names: what the gateway itself decided.
+const RULE_FAILURE: &str = "gateway-failure";
+const RULE_GUARD: &str = "gateway-guard";
+const RULE_OWN_PAGE: &str = "gateway-page";
+
+/// Words answers for one request.
+pub struct Reply<'a> {
+    gateway: &'a Gateway,
+    snapshot: &'a Snapshot,
+    language: Language,
+}
+
+/// A failure that has been written into its row.
+pub struct Failed {
+    failure: Failure,
+    reference: Reference,
+}
+
+/// Ends an access that failed after its intent was written; its page will carry the row's reference.
+pub fn end_failed(flow: AccessFlow, failure: Failure, ending: Ending) -> Failed {
+    METRICS.accesses_failed.add(1);
+    let reference = judge::new_reference();
+    flow.amend(|record| record.reference = Some(reference));
+    flow.finish(Some(failure.status().as_u16()), ending);
+    Failed { failure, reference }
+}
+
+impl<'a> Reply<'a> {
+    pub fn new(gateway: &'a Gateway, snapshot: &'a Snapshot, headers: &HeaderMap) -> Self {
+        let wanted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        Reply { gateway, snapshot, language: Language::from_accept_language(wanted) }
+    }
+
+    pub fn language(&self) -> Language {
+        self.language
+    }
+
+    /// Refused by policy: the page, the row.
+    pub fn refused(&self, access: &Access, judgement: Judgement) -> Response<ReplyBody> {
+        METRICS.accesses_refused.add(1);
+        self.write_row(access, &judgement, &Outcome::answered(StatusCode::FORBIDDEN.as_u16()));
+        page(StatusCode::FORBIDDEN, self.language, self.refusal_text(access, &judgement))
+    }
+
+    /// There was no way to the origin and no intent was written yet.
+    pub fn no_way(&self, access: &Access, no_way: NoWay) -> Response<ReplyBody> {
+        let (failure, ending) = (no_way.failure(), no_way.ending());
+        match no_way {
+            NoWay::Refused(judgement) => self.refused(access, *judgement),
+            NoWay::Guarded(address, guarded) => {
+                tracing::debug!(%address, %guarded, "an address is never dialled");
+                let judgement = self.own_judgement(ActionTaken::Refuse, RULE_GUARD);
+                METRICS.accesses_refused.add(1);
+                self.fail_with_row(access, judgement, failure, ending)
+            }
+            NoWay::Unresolved(_) | NoWay::Undialled(_) | NoWay::Untraceable(_) => self.failed(access, failure, ending),
+        }
+    }
+
+    /// It failed before an intent was written: the page, the row.
+    pub fn failed(&self, access: &Access, failure: Failure, ending: Ending) -> Response<ReplyBody> {
+        METRICS.accesses_failed.add(1);
+        let judgement = self.own_judgement(ActionTaken::Nothing, RULE_FAILURE);
+        self.fail_with_row(access, judgement, failure, ending)
+    }
+
+    fn fail_with_row(
+        &self,
+        access: &Access,
+        judgement: Judgement,
+        failure: Failure,
+        ending: Ending,
+    ) -> Response<ReplyBody> {
+        let reference = judgement.reference.unwrap_or_else(judge::new_reference);
+        let status = failure.status().as_u16();
+        self.write_row(access, &judgement, &Outcome { status: Some(status), ..Outcome::ended(ending) });
+        self.error_page(access, Failed { failure, reference })
+    }
+
+    /// The page of a failure that has its row.
+    pub fn error_page(&self, access: &Access, failed: Failed) -> Response<ReplyBody> {
+        let host = access.target.host.to_text();
+        let text = answer::error_page(&ErrorPage {
+            school: self.school(),
+            language: self.language,
+            failure: failed.failure,
+            host: (!own_pages::is_nowhere(&access.target)).then_some(host.as_ref()),
+            reference: failed.reference,
+            time: access.start,
+            information_url: own_pages::INFORMATION_URL,
+        });
+        page(failed.failure.status(), self.language, text)
+    }
+
+    /// A page of our own: served, and written down like every access.
+    pub fn own_page(&self, access: &Access, status: StatusCode, text: String) -> Response<ReplyBody> {
+        let judgement = self.own_judgement(ActionTaken::Serve, RULE_OWN_PAGE);
+        self.write_row(access, &judgement, &Outcome::answered(status.as_u16()));
+        page(status, self.language, text)
+    }
+
+    /// The words of a refusal, for whatever carries them.
+    pub fn refusal_text(&self, access: &Access, judgement: &Judgement) -> String {
+        let rules = &self.snapshot.rules;
+        let language = self.language.into();
+        let reason = &judgement.reason;
+        let category = reason.category.as_ref().and_then(|name| rules.category(name));
+        let rule = rules.rule(&reason.rule);
+        let host = access.target.other_name.as_ref().map_or_else(|| access.target.host.to_text(), |n| n.as_str().into());
+        let block = BlockPage {
+            school: self.school(),
+            language: self.language,
+            host: &host,
+            category_label: category.map(|category| category.label(language)),
+            rule_label: rule.map_or(reason.rule.as_str(), |rule| rule.label(language)),
+            reason: rule.map_or("", |rule| rule.reason.as_str()),
+            reference: judgement.reference.unwrap_or_else(judge::new_reference),
+            time: access.start,
+            information_url: own_pages::INFORMATION_URL,
+        };
+        match access.target.scheme {
+            Scheme::Http => answer::block_page(&block),
+            Scheme::Https | Scheme::Tunnel => answer::connect_refusal_body(&block),
+        }
+    }
+
+    pub fn school(&self) -> School<'a> {
+        school(&self.snapshot.config)
+    }
+
+    fn own_judgement(&self, action: ActionTaken, rule: &str) -> Judgement {
+        let reason = Reason::rule(RuleName::new(rule), self.snapshot.rules.version().clone());
+        let reference = (action != ActionTaken::Serve).then(judge::new_reference);
+        Judgement { reference, ..Judgement::new(action, Duties::default(), reason) }
+    }
+
+    fn write_row(&self, access: &Access, judgement: &Judgement, outcome: &Outcome) {
+        let mut record = access_record(&self.gateway.log, access, judgement, 0);
+        close_access(&mut record, outcome, self.gateway.clock.now());
+        if let Err(error) = self.gateway.log.append_access(&record) {
+            METRICS.append_failures.add(1);
+            tracing::error!(%error, "an access that was answered could not be written to the journal");
+        }
+    }
+}
+
+fn school(config: &Config) -> School<'_> {
+    let College { name, contact, data_protection_officer, head, .. } = &config.college;
+    let given = |text: &'_ str| !text.is_empty();
+    School {
+        name,
+        contact: Some(contact.as_str()).filter(|text| given(text)),
+        data_protection_officer: Some(data_protection_officer.as_str()).filter(|text| given(text)),
+        head: Some(head.as_str()).filter(|text| given(text)),
+        time_zone: TIME_ZONE,
+    }
+}
+
+/// A page with the fields that every page of ours has.
+fn page(status: StatusCode, language: Language, text: String) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::own(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    for (name, value) in answer::HEADERS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
+    response
+}
+
+/// Ends the client's connection after the answer.
+pub fn and_close(mut response: Response<ReplyBody>) -> Response<ReplyBody> {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// The instant an answer of ours is about.
+pub fn now(gateway: &Gateway) -> Timestamp {
+    gateway.clock.now()
+}

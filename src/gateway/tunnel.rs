@@ -1,0 +1,261 @@
+//! CONNECT (RFC 9110 §9.3.6): a tunnel that is looked into without being opened.
+//!
+//! Judged by the name asked, then by the address, dialled, answered 200, then judged again by its first bytes. Nothing
+//! goes to the origin before that last answer.
+
+use std::sync::Arc;
+
+use ::http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::access::{Access, Ending, Flags, HostName, Protocol, Target, Visit};
+use crate::detect::{self, Detected, Prefixed, Signature, Stop};
+use crate::metrics::METRICS;
+use crate::origin::OriginStream;
+use crate::policy::RelayPermit;
+use crate::relay::{self, RelayLimits};
+use crate::tasks;
+
+use super::answer::Failure;
+use super::body::ReplyBody;
+use super::client_io::ClientIo;
+use super::connection::ClientConnection;
+use super::flows::AccessFlow;
+use super::http::read_authority;
+use super::record::{Judgement, access_record};
+use super::reply::{Reply, end_failed};
+use super::way::{self, ConnectionIntent, NoWay, Way};
+use super::{Gateway, Snapshot, judge, own_pages};
+
+/// TLS 1.2 alert (RFC 5246 §7.2): fatal, access_denied. Understood by TLS 1.3 clients as well.
+const ALERT_ACCESS_DENIED: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 49];
+
+/// Answers a CONNECT; the tunnel goes on in a task of its own.
+pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<Incoming>) -> Response<ReplyBody> {
+    let snapshot = connection.gateway.snapshot.load_full();
+    let reply = Reply::new(&connection.gateway, &snapshot, request.headers());
+    let Some(target) = read_target(&request) else {
+        let access = own_pages::access_to_nothing(connection, &snapshot, &request);
+        return reply.failed(&access, Failure::RequestUnreadable, Ending::ClientInvalid);
+    };
+    let mut access = Access {
+        client: Arc::new(connection.identify(&snapshot)),
+        target,
+        method: "CONNECT".into(),
+        visit: Visit::Unknown,
+        start: connection.gateway.clock.now(),
+    };
+    if connection.gateway.via.has_signed(request.headers()) {
+        return reply.failed(&access, Failure::Loop, Ending::ClientInvalid);
+    }
+    let judgement = match judge::connection(&snapshot, &access) {
+        Ok(judgement) => judgement,
+        Err(judgement) => return reply.refused(&access, *judgement),
+    };
+    let way = match way::find(connection, &snapshot, &mut access).await {
+        Ok(way) => way,
+        Err(no_way) => return reply.no_way(&access, no_way),
+    };
+    let intents = match write_intents(connection, &access, &judgement, &way) {
+        Ok(intents) => intents,
+        Err(no_way) => return reply.no_way(&access, no_way),
+    };
+    let origin = match way::dial(way, &intents.connection, snapshot.config.limits.dial).await {
+        Ok(origin) => origin,
+        Err(no_way) => {
+            intents.connection.flow.finish(None, no_way.ending());
+            let failed = end_failed(intents.access, no_way.failure(), no_way.ending());
+            return reply.error_page(&access, failed);
+        }
+    };
+    let upgrade = hyper::upgrade::on(&mut request);
+    let tunnel = Tunnel { gateway: connection.gateway.clone(), snapshot: snapshot.clone(), access, judgement, intents };
+    tasks::spawn("tunnel", tunnel.run(upgrade, origin));
+    let mut response = Response::new(ReplyBody::Own(None));
+    *response.status_mut() = StatusCode::OK;
+    response
+}
+
+fn read_target(request: &Request<Incoming>) -> Option<Target> {
+    let authority = request.uri().authority()?;
+    if authority.as_str().contains('@') {
+        return None;
+    }
+    // A CONNECT without a port names nothing (RFC 9110 §9.3.6).
+    let (host, port) = read_authority(authority.host(), authority.as_str(), 0).ok()?;
+    (port != 0).then(|| Target::tunnel(host, port))
+}
+
+/// Both records of a tunnel. A tunnel is nothing but its bytes: they count the same.
+struct Intents {
+    access: AccessFlow,
+    connection: ConnectionIntent,
+}
+
+fn write_intents(
+    connection: &ClientConnection,
+    access: &Access,
+    judgement: &Judgement,
+    way: &Way,
+) -> Result<Intents, NoWay> {
+    let intent = way::write_connection_intent(connection, access, judgement, way)?;
+    let counts = intent.flow.counts().clone();
+    let access = way::write_access_intent(connection, access, judgement, intent.sequence, counts)?;
+    Ok(Intents { access, connection: intent })
+}
+
+struct Tunnel {
+    gateway: Arc<Gateway>,
+    snapshot: Arc<Snapshot>,
+    access: Access,
+    judgement: Judgement,
+    intents: Intents,
+}
+
+impl Tunnel {
+    async fn run(mut self, upgrade: OnUpgrade, mut origin: OriginStream) {
+        let Some((mut client, early)) = upgrade.await.ok().and_then(take_stream) else {
+            return self.finish(Ending::ClientClosed);
+        };
+        let Some(detected) = self.first_bytes(&mut client, &mut origin, early).await else {
+            return;
+        };
+        self.learn(&detected);
+        match judge::flow(&self.snapshot, &self.access) {
+            Ok((permit, judgement)) => {
+                self.note(judgement);
+                self.relay(permit, client, origin, &detected.bytes).await;
+            }
+            Err(judgement) => {
+                self.note(*judgement);
+                self.refuse(client).await;
+            }
+        }
+    }
+
+    /// Reads until the protocol is known. A client that waits for the origin to speak is let wait: `None` when nobody
+    /// says anything in time, or the client left (then the access has ended).
+    async fn first_bytes(
+        &mut self,
+        client: &mut TcpStream,
+        origin: &mut OriginStream,
+        early: bytes::Bytes,
+    ) -> Option<Detected> {
+        let limits = &self.snapshot.config.limits;
+        if early.is_empty() {
+            tokio::select! {
+                biased;
+                readable = client.readable() => {
+                    if readable.is_err() {
+                        self.end(Ending::ClientClosed);
+                        return None;
+                    }
+                }
+                _ = origin.stream.readable() => return Some(silent()),
+                () = tokio::time::sleep(limits.keep_alive) => {
+                    self.end(Ending::TimedOut);
+                    return None;
+                }
+            }
+        }
+        let mut stream = Prefixed::new(early, client);
+        match detect::read_first_bytes(&mut stream, limits.detect, detect::FIRST_BYTES_MAX).await {
+            Ok(detected) => Some(detected),
+            Err(_) => {
+                self.end(Ending::ClientClosed);
+                None
+            }
+        }
+    }
+
+    /// Writes what the first bytes say into the access.
+    fn learn(&mut self, detected: &Detected) {
+        let target = &mut self.access.target;
+        target.protocol = detected.signature.protocol;
+        let named: Option<&HostName> = detected.signature.sni.as_ref();
+        target.other_name = named.filter(|sni| target.host.name() != Some(sni)).cloned();
+        let (protocol, ech) = (target.protocol, detected.signature.ech.is_some());
+        self.intents.connection.flow.amend(|record| {
+            record.protocol = protocol;
+            if ech {
+                record.flags.insert(Flags::ECH);
+            }
+        });
+        if ech {
+            self.intents.access.amend(|record| record.flags.insert(Flags::ECH));
+        }
+    }
+
+    /// The last decision is the one the row keeps; a first one that differed is noted.
+    fn note(&mut self, judgement: Judgement) {
+        let judgement = judgement.after(&self.judgement);
+        let connection = self.intents.connection.sequence;
+        let log = &self.gateway.log;
+        let decided = access_record(log, &self.access, &judgement, connection);
+        self.intents.access.amend(|record| {
+            let ech = record.flags.contains(Flags::ECH);
+            *record = decided;
+            if ech {
+                record.flags.insert(Flags::ECH);
+            }
+        });
+        let action = judgement.action;
+        self.intents.connection.flow.amend(|record| record.action = action);
+        self.judgement = judgement;
+    }
+
+    async fn relay(self, permit: RelayPermit, client: TcpStream, mut origin: OriginStream, first: &[u8]) {
+        METRICS.accesses_tunnelled.add(1);
+        let counts = self.intents.access.counts().clone();
+        let limits = RelayLimits { idle: self.snapshot.config.limits.tunnel_idle, total: None };
+        if !first.is_empty() {
+            if origin.stream.write_all(first).await.is_err() {
+                return self.finish(Ending::OriginClosed);
+            }
+            counts.add_up(first.len() as u64);
+        }
+        let end = relay::relay(permit, client, origin.stream, limits, &counts).await;
+        self.finish(end.ending());
+    }
+
+    /// Says no in the client's own language.
+    async fn refuse(self, mut client: TcpStream) {
+        METRICS.accesses_refused.add(1);
+        let said = match self.access.target.protocol {
+            Protocol::Tls => ALERT_ACCESS_DENIED.to_vec(),
+            Protocol::Http => {
+                Reply::new(&self.gateway, &self.snapshot, &Default::default()).refusal_text(&self.access, &self.judgement)
+            }
+            Protocol::Other | Protocol::Silent | Protocol::Unseen => Vec::new(),
+        };
+        // The client may be gone already: the refusal stands all the same.
+        let _ = client.write_all(&said).await;
+        let _ = client.shutdown().await;
+        self.finish(Ending::Answered);
+    }
+
+    fn finish(mut self, ending: Ending) {
+        self.end(ending);
+    }
+
+    /// Both rows end alike: a tunnel is nothing but its bytes.
+    fn end(&mut self, ending: Ending) {
+        self.intents.access.if_dropped(ending);
+        self.intents.connection.flow.if_dropped(ending);
+    }
+}
+
+/// The client's bare stream, and what it sent right behind its CONNECT.
+fn take_stream(upgraded: Upgraded) -> Option<(TcpStream, bytes::Bytes)> {
+    let parts = upgraded.downcast::<TokioIo<ClientIo>>().ok()?;
+    Some((parts.io.into_inner().into_stream(), parts.read_buf))
+}
+
+/// The origin spoke first: the client waits for it, as with SSH or mail.
+fn silent() -> Detected {
+    Detected { signature: Signature::of(Protocol::Silent), bytes: bytes::Bytes::new(), stop: Stop::TimedOut }
+}

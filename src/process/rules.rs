@@ -1,0 +1,96 @@
+//! From the files of rules to a snapshot: compile what is stale in a child process, map, check whole.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use tokio::process::Command;
+
+use crate::clock::Clock;
+use crate::config::{Config, Problems, starter};
+use crate::gateway::Snapshot;
+use crate::lists::{Catalogue, Image, ImageError};
+use crate::origin::Guard;
+use crate::policy::Ruleset;
+
+/// Why there are no new rules. What was in force stays.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    #[error("the starter rules cannot be written to {directory}: {error}")]
+    Starter { directory: PathBuf, error: std::io::Error },
+    #[error(transparent)]
+    Problems(#[from] Problems),
+    #[error("the lists cannot be compiled:\n{0}")]
+    Compile(String),
+    #[error("the compiled lists {path}: {error}")]
+    Image { path: PathBuf, error: ImageError },
+}
+
+/// Everything checked whole, or an error; nothing in force is touched.
+pub async fn build(config: Config, own: &[SocketAddr], clock: &Clock) -> Result<Snapshot, RulesError> {
+    if config.rules.starter {
+        starter::write_to(&config.rules.directory)
+            .map_err(|error| RulesError::Starter { directory: config.rules.directory.clone(), error })?;
+    }
+    let image = Arc::new(current_image(&config).await?);
+    let guard = Guard::new(own.to_vec(), config.guard.allow.clone());
+    // Policy and people are small; the gateway's other threads go on meanwhile.
+    let (config, rules) = blocking(move || {
+        let rules = Ruleset::build(&config, image);
+        (config, rules)
+    })
+    .await;
+    Ok(Snapshot { rules: Arc::new(rules?), config, guard, installed: clock.now() })
+}
+
+/// The compiled lists: as they lie there if nothing changed since, otherwise compiled anew.
+async fn current_image(config: &Config) -> Result<Image, RulesError> {
+    let (rules, lists) = (config.rules.directory.join("lists"), config.paths.lists.clone());
+    let wanted = blocking(move || Catalogue::read(&rules, &lists).map(|catalogue| catalogue.fingerprint()))
+        .await
+        .map_err(|problems| RulesError::Problems(problems.into()))?;
+    match open(config).await {
+        Ok(image) if image.source_fingerprint() == wanted => return Ok(image),
+        Ok(_) => tracing::info!("the lists have changed: compiling"),
+        Err(RulesError::Image { error, .. }) if error.is_absent() => tracing::info!("compiling the lists"),
+        Err(error) => tracing::warn!("{error}; compiling anew"),
+    }
+    compile_in_child(config).await?;
+    open(config).await
+}
+
+async fn open(config: &Config) -> Result<Image, RulesError> {
+    let path = config.paths.image.clone();
+    blocking(move || Image::open(&path).map_err(|error| RulesError::Image { path, error })).await
+}
+
+/// A process of its own, niced, so that the gateway's memory and latency do not move.
+async fn compile_in_child(config: &Config) -> Result<(), RulesError> {
+    let failed = |what: String| RulesError::Compile(what);
+    let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
+    let output = Command::new(program)
+        .args(["lists", "compile", "--background", "--rules"])
+        .arg(config.rules.directory.join("lists"))
+        .arg("--lists")
+        .arg(&config.paths.lists)
+        .arg("--out")
+        .arg(&config.paths.image)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(failed(if said.trim().is_empty() { output.status.to_string() } else { said.trim().to_owned() }))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
