@@ -1,0 +1,113 @@
+//! What the first bytes said, in words that policy and the log use.
+
+use std::net::IpAddr;
+
+use crate::access::{HostName, Protocol};
+
+/// What the first bytes of a flow say about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    pub protocol: Protocol,
+    /// The server name (RFC 6066 §3), canonical; with ECH it is the outer, public one.
+    pub sni: Option<HostName>,
+    /// Protocols offered (RFC 7301).
+    pub alpn: AlpnSet,
+    /// An encrypted_client_hello extension (RFC 9849). GREASE looks the same on purpose.
+    pub ech: Option<Ech>,
+    /// The highest version offered.
+    pub version: Option<TlsVersion>,
+    /// What is wrong with it. An honest client has none: where policy relies on the name, refuse.
+    pub fault: Option<Fault>,
+}
+
+impl Signature {
+    /// A protocol of which nothing more is known.
+    pub const fn of(protocol: Protocol) -> Self {
+        Signature { protocol, sni: None, alpn: AlpnSet::EMPTY, ech: None, version: None, fault: None }
+    }
+
+    pub(super) const fn faulty(protocol: Protocol, fault: Fault) -> Self {
+        let mut signature = Signature::of(protocol);
+        signature.fault = Some(fault);
+        signature
+    }
+}
+
+/// What is wrong with the first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// It began as this protocol and stopped in the middle (time-out, end of stream).
+    Incomplete,
+    /// Longer than the 64 KiB we look at.
+    TooLong,
+    /// Lengths that contradict each other, or fields that must not be there.
+    Malformed,
+    /// More than one server name; `sni` holds the first. No client sends that (RFC 6066 §3 forbids it), and servers
+    /// disagree about which one counts.
+    SeveralNames,
+    /// The server name is no host name.
+    BadName,
+    /// The server name is an address (RFC 6066 §3 forbids it); clumsy software does that in earnest.
+    AddressAsName(IpAddr),
+}
+
+/// An encrypted_client_hello extension (RFC 9849 §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ech {
+    /// A ClientHelloOuter: the name in `sni` is the public name of who decrypts it.
+    Outer { config_id: u8 },
+    /// A ClientHelloInner in clear: only ever seen behind who decrypted it.
+    Inner,
+}
+
+/// The highest TLS version that a client offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TlsVersion {
+    Ssl2,
+    Ssl3,
+    Tls10,
+    Tls11,
+    Tls12,
+    Tls13,
+}
+
+/// A protocol name offered by ALPN (IANA "TLS ALPN Protocol IDs"); names that no rule speaks of are `Other`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Alpn {
+    Http10,
+    Http11,
+    H2,
+    H3,
+    Dot,
+    Doq,
+    Imap,
+    Pop3,
+    Ftp,
+    Xmpp,
+    Mqtt,
+    Irc,
+    Stun,
+    Acme,
+    Other,
+}
+
+/// Protocols offered. A set: small, copied, never allocated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct AlpnSet(u16);
+
+impl AlpnSet {
+    pub const EMPTY: AlpnSet = AlpnSet(0);
+
+    pub const fn contains(self, alpn: Alpn) -> bool {
+        self.0 & (1 << alpn as u16) != 0
+    }
+
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub const fn insert(&mut self, alpn: Alpn) {
+        self.0 |= 1 << alpn as u16;
+    }
+}
