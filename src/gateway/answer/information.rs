@@ -1,0 +1,153 @@
+//! The information of persons (RGPD, articles 12 to 14): what is filtered, what is kept, for how long, who may see it.
+//!
+//! Written from the configuration in force, so that it cannot promise what the gateway does not do.
+
+use askama::Template;
+use jiff::civil::{Time, Weekday};
+
+use super::wording::{clock, list, shown, weekday};
+use super::{Language, STYLE, School, fill};
+
+/// Everything the page tells. Labels are in the page's language.
+#[derive(Debug, Clone)]
+pub struct InformationPage<'a> {
+    pub school: School<'a>,
+    pub language: Language,
+    pub groups: &'a [GroupFiltering<'a>],
+    pub retention: Retention,
+    /// Whether accesses carry the pseudonym of a person (recipients of the day keys are configured).
+    pub persons_kept: bool,
+    /// Whether some rule keeps the path of pages.
+    pub paths_kept: bool,
+    /// Whether any encrypted connection may be opened.
+    pub inspection: bool,
+    /// Labels of the categories and rules that are never opened.
+    pub never_inspected: &'a [&'a str],
+    /// The help-lines, always open and never nominative: their labels or hosts.
+    pub help_lines: &'a [&'a str],
+    /// The lists in use, with their licences.
+    pub lists: &'a [ListCredit<'a>],
+    /// The version of the rules in force.
+    pub rules_version: &'a str,
+}
+
+/// What one group may not reach.
+#[derive(Debug, Clone, Copy)]
+pub struct GroupFiltering<'a> {
+    pub label: &'a str,
+    pub refused: &'a [Refused<'a>],
+}
+
+/// A refused category or rule, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused<'a> {
+    pub label: &'a str,
+    /// None: always.
+    pub hours: &'a [Hours<'a>],
+}
+
+/// A schedule of the policy.
+#[derive(Debug, Clone, Copy)]
+pub struct Hours<'a> {
+    pub days: &'a [Weekday],
+    pub from: Time,
+    pub to: Time,
+    /// Outside these hours instead of within.
+    pub outside: bool,
+}
+
+/// Days for which each stream is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    pub accesses_days: u32,
+    pub connections_days: u32,
+}
+
+/// A list in use: whose work it is and under which licence.
+#[derive(Debug, Clone, Copy)]
+pub struct ListCredit<'a> {
+    pub name: &'a str,
+    pub attribution: &'a str,
+    pub licence: &'a str,
+    /// The day of its source.
+    pub date: Option<&'a str>,
+}
+
+struct Group {
+    label: String,
+    refused: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "gateway/answer/templates/information.html")]
+struct Information<'a> {
+    style: &'static str,
+    language: Language,
+    school: String,
+    head: Option<String>,
+    contact: Option<&'a str>,
+    officer: Option<String>,
+    officer_mail: Option<&'a str>,
+    groups: Vec<Group>,
+    retention: Retention,
+    persons_kept: bool,
+    paths_kept: bool,
+    inspection: bool,
+    never_inspected: Vec<String>,
+    help_lines: Vec<String>,
+    lists: &'a [ListCredit<'a>],
+    rules_version: &'a str,
+}
+
+/// The whole page.
+pub fn information_page(page: &InformationPage<'_>) -> String {
+    let words = |text: &str| shown(page.language, text);
+    let group = |group: &GroupFiltering<'_>| Group {
+        label: words(group.label),
+        refused: group.refused.iter().map(|refused| refused_line(page.language, refused)).collect(),
+    };
+    fill(&Information {
+        style: STYLE,
+        language: page.language,
+        school: words(page.school.name),
+        head: page.school.head.map(words),
+        contact: page.school.contact,
+        officer: page.school.data_protection_officer.map(words),
+        officer_mail: page.school.data_protection_officer.filter(|text| is_mail_address(text)),
+        groups: page.groups.iter().map(group).collect(),
+        retention: page.retention,
+        persons_kept: page.persons_kept,
+        paths_kept: page.paths_kept,
+        inspection: page.inspection,
+        never_inspected: page.never_inspected.iter().map(|text| words(text)).collect(),
+        help_lines: page.help_lines.iter().map(|text| words(text)).collect(),
+        lists: page.lists,
+        rules_version: page.rules_version,
+    })
+}
+
+fn is_mail_address(text: &str) -> bool {
+    text.contains('@') && !text.contains(char::is_whitespace)
+}
+
+fn refused_line(language: Language, refused: &Refused<'_>) -> String {
+    let label = shown(language, refused.label);
+    if refused.hours.is_empty() {
+        return label;
+    }
+    let hours: Vec<String> = refused.hours.iter().map(|hours| hours_text(language, hours)).collect();
+    let hours: Vec<&str> = hours.iter().map(String::as_str).collect();
+    format!("{label} ({})", list(language, &hours))
+}
+
+fn hours_text(language: Language, hours: &Hours<'_>) -> String {
+    let days: Vec<&str> = hours.days.iter().map(|&day| weekday(language, day)).collect();
+    let days = list(language, &days);
+    let (from, to) = (clock(language, hours.from), clock(language, hours.to));
+    match (language, hours.outside) {
+        (Language::French, false) => format!("{days}, de {from} à {to}"),
+        (Language::French, true) => format!("sauf {days}, de {from} à {to}"),
+        (Language::English, false) => format!("{days}, {from} to {to}"),
+        (Language::English, true) => format!("except {days}, {from} to {to}"),
+    }
+}
