@@ -4,12 +4,22 @@
 //! being alive or dead, nor of who asks: whoever ships retries the identical [`Batch`] until it is acknowledged,
 //! and whoever asks has written that down before. Every store passes the same test-suite.
 //!
-//! Type to read first: [`RecordStore`].
+//! Type to read first: [`RecordStore`]; then [`Query`].
 
 use std::fmt;
 use std::future::Future;
 
 use crate::access::{GatewayName, Row, Stream};
+
+pub mod embedded;
+pub mod found;
+mod query;
+#[cfg(test)]
+pub mod suite;
+
+pub use embedded::Embedded;
+pub use found::Found;
+pub use query::{Dimension, Filter, HostFilter, Order, Query, Question, Tally};
 
 /// Names a batch for ever: the same token always carries the same rows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,8 +60,28 @@ pub enum StoreError {
     Stop(String),
 }
 
+/// Why a question was not answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The question asks for a column that the stream has not.
+    #[error("connections have no {0}: ask accesses for it")]
+    Misplaced(&'static str),
+    /// There is nothing to read, or it may not be read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// Something went wrong while reading: what came before is right, but not all.
+    #[error("the answer broke off: {0}")]
+    BrokeOff(String),
+}
+
 /// Keeps rows for as long as the policy says, each once.
 pub trait RecordStore: Send + Sync {
     /// Stores a batch durably. A batch that comes again, whole or in part, doubles nothing.
     fn insert(&self, batch: &Batch) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The rows that a query is about, in its order.
+    fn search(&self, query: &Query) -> impl Future<Output = Result<Found, ReadError>> + Send;
+
+    /// Counts of them.
+    fn stats(&self, question: &Question) -> impl Future<Output = Result<Vec<Tally>, ReadError>> + Send;
 }
