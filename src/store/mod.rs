@@ -1,1 +1,87 @@
 //! Where records end up.
+//!
+//! A [`RecordStore`] keeps the rows of both streams and answers questions about them. It knows nothing of journals, lanes
+//! being alive or dead, nor of who asks: whoever ships retries the identical [`Batch`] until it is acknowledged,
+//! and whoever asks has written that down before. Every store passes the same test-suite.
+//!
+//! Type to read first: [`RecordStore`]; then [`Query`].
+
+use std::fmt;
+use std::future::Future;
+
+use crate::access::{GatewayName, Row, Stream};
+
+pub mod embedded;
+pub mod found;
+mod query;
+#[cfg(test)]
+pub mod suite;
+
+pub use embedded::Embedded;
+pub use found::Found;
+pub use query::{Dimension, Filter, HostFilter, Order, Query, Question, Tally};
+
+/// Names a batch for ever: the same token always carries the same rows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BatchToken {
+    pub gateway: GatewayName,
+    pub lane: u64,
+    pub stream: Stream,
+    pub first: u64,
+    pub last: u64,
+}
+
+/// The stable text, as a ledger or a server's deduplication token has it: `gw-1/7/accesses/1-20000`.
+impl fmt::Display for BatchToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BatchToken { gateway, lane, stream, first, last } = self;
+        write!(f, "{gateway}/{lane}/{stream}/{first}-{last}")
+    }
+}
+
+/// Rows of one stream, of one lane of one gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    pub token: BatchToken,
+    pub rows: Vec<Row>,
+}
+
+/// Why a batch was not acknowledged, sorted by what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Perhaps stored, perhaps not: send the identical batch again.
+    #[error("not stored yet, to be tried again: {0}")]
+    Retry(String),
+    /// This batch will never be accepted: set it aside and say so.
+    #[error("the batch cannot be stored: {0}")]
+    Poison(String),
+    /// No batch will be accepted until somebody acts: stop and alarm.
+    #[error("the store takes nothing: {0}")]
+    Stop(String),
+}
+
+/// Why a question was not answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The question asks for a column that the stream has not.
+    #[error("connections have no {0}: ask accesses for it")]
+    Misplaced(&'static str),
+    /// There is nothing to read, or it may not be read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// Something went wrong while reading: what came before is right, but not all.
+    #[error("the answer broke off: {0}")]
+    BrokeOff(String),
+}
+
+/// Keeps rows for as long as the policy says, each once.
+pub trait RecordStore: Send + Sync {
+    /// Stores a batch durably. A batch that comes again, whole or in part, doubles nothing.
+    fn insert(&self, batch: &Batch) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The rows that a query is about, in its order.
+    fn search(&self, query: &Query) -> impl Future<Output = Result<Found, ReadError>> + Send;
+
+    /// Counts of them.
+    fn stats(&self, question: &Question) -> impl Future<Output = Result<Vec<Tally>, ReadError>> + Send;
+}

@@ -1,0 +1,308 @@
+//! How a record lies in a table: one column per field, under the field's name, with its type.
+//!
+//! | in a record | in SQLite |
+//! |---|---|
+//! | instant | INTEGER, microseconds since 1970 UTC |
+//! | unsigned number | INTEGER, the same 64 bits (no real count reaches the sign) |
+//! | text | TEXT, empty where there is nothing to say |
+//! | enumeration, reference | TEXT, the stable word |
+//! | address | BLOB of 4 or 16 bytes, so that a network is a range |
+//! | pseudonym | BLOB of 16 bytes |
+//! | flags | INTEGER |
+//!
+//! `None` is NULL. Tables are STRICT: a value of another type is refused by SQLite itself.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+
+use crate::access::{
+    AccessRecord, AccessRow, ActionTaken, CollegeCode, ConnectionRecord, ConnectionRow, Ending, Flags, GatewayName,
+    HostSource, IdentitySource, IdentityStrength, Protocol, Pseudonym, Reference, Row, RowKey, Stream, Timestamp,
+    Visit,
+};
+
+/// A field that is a column.
+pub(super) trait Column: Sized {
+    const TYPE: &'static str;
+    fn to_sql(&self) -> ToSqlOutput<'_>;
+    fn from_sql(value: ValueRef<'_>) -> Option<Self>;
+}
+
+macro_rules! integer_column {
+    ($($name:ty),+) => {$(
+        impl Column for $name {
+            const TYPE: &'static str = "INTEGER NOT NULL";
+            fn to_sql(&self) -> ToSqlOutput<'_> {
+                i64::from(*self).into()
+            }
+            fn from_sql(value: ValueRef<'_>) -> Option<Self> {
+                value.as_i64().ok()?.try_into().ok()
+            }
+        }
+    )+};
+}
+integer_column!(u16, u32);
+
+impl Column for u64 {
+    const TYPE: &'static str = "INTEGER NOT NULL";
+    fn to_sql(&self) -> ToSqlOutput<'_> {
+        (*self as i64).into()
+    }
+    fn from_sql(value: ValueRef<'_>) -> Option<Self> {
+        value.as_i64().ok().map(|n| n as u64)
+    }
+}
+
+impl Column for Timestamp {
+    const TYPE: &'static str = "INTEGER NOT NULL";
+    fn to_sql(&self) -> ToSqlOutput<'_> {
+        self.as_micros().into()
+    }
+    fn from_sql(value: ValueRef<'_>) -> Option<Self> {
+        value.as_i64().ok().map(Timestamp::from_micros)
+    }
+}
+
+impl Column for Flags {
+    const TYPE: &'static str = "INTEGER NOT NULL";
+    fn to_sql(&self) -> ToSqlOutput<'_> {
+        i64::from(self.0).into()
+    }
+    fn from_sql(value: ValueRef<'_>) -> Option<Self> {
+        u32::from_sql(value).map(Flags)
+    }
+}
+
+impl Column for Option<u16> {
+    const TYPE: &'static str = "INTEGER";
+    fn to_sql(&self) -> ToSqlOutput<'_> {
+        ToSqlOutput::Owned(self.map_or(Value::Null, |n| Value::Integer(n.into())))
+    }
+    fn from_sql(value: ValueRef<'_>) -> Option<Self> {
+        value.as_i64_or_null().ok()?.map(u16::try_from).transpose().ok()
+    }
+}
+
+impl Column for Arc<str> {
+    const TYPE: &'static str = "TEXT NOT NULL";
+    fn to_sql(&self) -> ToSqlOutput<'_> {
+        ToSqlOutput::Borrowed(ValueRef::Text(self.as_bytes()))
+    }
+    fn from_sql(value: ValueRef<'_>) -> Option<Self> {
+        value.as_str().ok().map(Arc::from)
+    }
+}
+
+impl Column for Option<Reference> {
+    const TYPE: &'static str = "TEXT";
+    fn to_sql(&self) -> ToSqlOutput<'_> {
+        ToSqlOutput::Owned(self.map_or(Value::Null, |r| Value::Text(r.to_string())))
+    }
+    fn from_sql(value: ValueRef<'_>) -> Option<Self> {
+        value.as_str_or_null().ok()?.map(str::parse).transpose().ok()
+    }
+}
+
+impl Column for Option<Pseudonym> {
+    const TYPE: &'static str = "BLOB";
+    fn to_sql(&self) -> ToSqlOutput<'_> {
+        ToSqlOutput::Borrowed(self.as_ref().map_or(ValueRef::Null, |p| ValueRef::Blob(&p.0)))
+    }
+    fn from_sql(value: ValueRef<'_>) -> Option<Self> {
+        let bytes = value.as_blob_or_null().ok()?;
+        bytes.map(<[u8; 16]>::try_from).transpose().ok().map(|bytes| bytes.map(Pseudonym))
+    }
+}
+
+impl Column for Option<IpAddr> {
+    const TYPE: &'static str = "BLOB";
+    fn to_sql(&self) -> ToSqlOutput<'_> {
+        ToSqlOutput::Owned(self.map_or(Value::Null, |address| Value::Blob(address_bytes(address))))
+    }
+    fn from_sql(value: ValueRef<'_>) -> Option<Self> {
+        match value.as_blob_or_null().ok()? {
+            None => Some(None),
+            Some(bytes) => match bytes.len() {
+                4 => Some(Some(IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?))),
+                16 => Some(Some(IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?))),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// Network order, so that a network's addresses are one range of BLOBs of one length.
+pub(super) fn address_bytes(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    }
+}
+
+macro_rules! word_column {
+    ($($name:ty: $parse:expr),+ $(,)?) => {$(
+        impl Column for $name {
+            const TYPE: &'static str = "TEXT NOT NULL";
+            fn to_sql(&self) -> ToSqlOutput<'_> {
+                ToSqlOutput::Borrowed(ValueRef::Text(self.as_str().as_bytes()))
+            }
+            fn from_sql(value: ValueRef<'_>) -> Option<Self> {
+                $parse(value.as_str().ok()?).ok()
+            }
+        }
+    )+};
+}
+
+word_column!(
+    CollegeCode: CollegeCode::parse,
+    GatewayName: GatewayName::parse,
+    IdentitySource: str::parse,
+    IdentityStrength: str::parse,
+    HostSource: str::parse,
+    Protocol: str::parse,
+    Visit: str::parse,
+    ActionTaken: str::parse,
+    Ending: str::parse,
+);
+
+/// A row that is a line of a table.
+pub(super) trait TableRow: Sized {
+    /// Names and types, in the order of [`TableRow::bind`] and [`TableRow::read`]: the key first.
+    const COLUMNS: &'static [(&'static str, &'static str)];
+    fn bind(&self, statement: &mut rusqlite::Statement<'_>) -> rusqlite::Result<()>;
+    /// The name of the column that holds something that this program does not know.
+    fn read(line: &rusqlite::Row<'_>) -> rusqlite::Result<Self>;
+}
+
+macro_rules! table_row {
+    ($row:ident, $record:ident { $($field:ident: $type:ty),+ $(,)? }) => {
+        table_row!(@ $row, $record {
+            college: CollegeCode, gateway: GatewayName, lane: u64, sequence: u64, slice: u32
+        } { $($field: $type),+ });
+    };
+    (@ $row:ident, $record:ident { $($key:ident: $key_type:ty),+ } { $($field:ident: $type:ty),+ }) => {
+        impl TableRow for $row {
+            const COLUMNS: &'static [(&'static str, &'static str)] = &[
+                $((stringify!($key), <$key_type as Column>::TYPE),)+
+                $((stringify!($field), <$type as Column>::TYPE),)+
+            ];
+
+            fn bind(&self, statement: &mut rusqlite::Statement<'_>) -> rusqlite::Result<()> {
+                // Destructured, so that a field added to the record is an error here.
+                let $row { key: RowKey { $($key),+ }, record: $record { $($field),+ } } = self;
+                let mut place = 0;
+                $(place += 1; statement.raw_bind_parameter(place, Column::to_sql($key))?;)+
+                $(place += 1; statement.raw_bind_parameter(place, Column::to_sql($field))?;)+
+                Ok(())
+            }
+
+            fn read(line: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+                let mut columns = Reader { line, place: 0 };
+                $(let $key = columns.next(stringify!($key))?;)+
+                $(let $field = columns.next(stringify!($field))?;)+
+                Ok($row { key: RowKey { $($key),+ }, record: $record { $($field),+ } })
+            }
+        }
+    };
+}
+
+struct Reader<'a> {
+    line: &'a rusqlite::Row<'a>,
+    place: usize,
+}
+
+impl Reader<'_> {
+    fn next<C: Column>(&mut self, name: &'static str) -> rusqlite::Result<C> {
+        let value = self.line.get_ref(self.place)?;
+        let read = C::from_sql(value);
+        let wrong = || rusqlite::Error::InvalidColumnType(self.place, name.into(), value.data_type());
+        let read = read.ok_or_else(wrong)?;
+        self.place += 1;
+        Ok(read)
+    }
+}
+
+table_row!(AccessRow, AccessRecord {
+    connection: u64,
+    person: Option<Pseudonym>,
+    identity_source: IdentitySource,
+    identity_strength: IdentityStrength,
+    client_address: Option<IpAddr>,
+    start: Timestamp,
+    end: Timestamp,
+    method: Arc<str>,
+    host: Arc<str>,
+    host_source: HostSource,
+    port: u16,
+    protocol: Protocol,
+    path: Arc<str>,
+    category: Arc<str>,
+    action: ActionTaken,
+    rule: Arc<str>,
+    list: Arc<str>,
+    entry: Arc<str>,
+    rules_version: Arc<str>,
+    status: Option<u16>,
+    bytes_up: u64,
+    bytes_down: u64,
+    finding: Arc<str>,
+    visit: Visit,
+    ending: Ending,
+    asked: Arc<str>,
+    earlier_rule: Arc<str>,
+    reference: Option<Reference>,
+    count: u32,
+    flags: Flags,
+});
+
+table_row!(ConnectionRow, ConnectionRecord {
+    start: Timestamp,
+    end: Timestamp,
+    person: Option<Pseudonym>,
+    identity_source: IdentitySource,
+    identity_strength: IdentityStrength,
+    device: Arc<str>,
+    client_address: Option<IpAddr>,
+    client_port: Option<u16>,
+    outward_address: Option<IpAddr>,
+    outward_port: Option<u16>,
+    origin_address: Option<IpAddr>,
+    origin_port: Option<u16>,
+    protocol: Protocol,
+    bytes_up: u64,
+    bytes_down: u64,
+    action: ActionTaken,
+    ending: Ending,
+    count: u32,
+    flags: Flags,
+});
+
+/// The columns of a stream's table, in order.
+pub(super) fn columns(stream: Stream) -> &'static [(&'static str, &'static str)] {
+    match stream {
+        Stream::Accesses => AccessRow::COLUMNS,
+        Stream::Connections => ConnectionRow::COLUMNS,
+    }
+}
+
+/// The names of a stream's columns, quoted (`end` is a word of SQL), for a SELECT that [`read_row`] reads.
+pub(super) fn names(stream: Stream) -> String {
+    let quoted: Vec<String> = columns(stream).iter().map(|(name, _)| format!("\"{name}\"")).collect();
+    quoted.join(", ")
+}
+
+pub(super) fn bind_row(row: &Row, statement: &mut rusqlite::Statement<'_>) -> rusqlite::Result<()> {
+    match row {
+        Row::Access(row) => row.bind(statement),
+        Row::Connection(row) => row.bind(statement),
+    }
+}
+
+pub(super) fn read_row(stream: Stream, line: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    match stream {
+        Stream::Accesses => AccessRow::read(line).map(|row| Row::Access(Box::new(row))),
+        Stream::Connections => ConnectionRow::read(line).map(|row| Row::Connection(Box::new(row))),
+    }
+}

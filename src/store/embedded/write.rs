@@ -1,0 +1,182 @@
+//! Batches into day files: the few that are open, and one transaction per day and batch.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::columns::{bind_row, columns, names, read_row};
+use super::day::{self, DayError};
+use crate::access::{Row, Stream};
+use crate::store::{Batch, StoreError};
+
+/// Day files kept open for writing: today, yesterday, and one that a gateway catches up with; each holds a page cache.
+const OPEN_FILES: usize = 3;
+
+/// The day files open for writing, the one used last first.
+pub(super) struct DayFiles {
+    directory: PathBuf,
+    open: Vec<(i32, Connection)>,
+}
+
+impl DayFiles {
+    pub fn new(directory: &Path) -> Self {
+        DayFiles { directory: directory.into(), open: Vec::new() }
+    }
+
+    /// Stores a batch: nothing of it if a row of it cannot be stored. Between the commits of two days a crash may leave
+    /// the first; the identical batch then completes it.
+    pub fn insert(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        check(batch)?;
+        let days = by_day(&batch.rows);
+        let mut begun = Vec::with_capacity(days.len());
+        let stored = days.iter().try_for_each(|(&day, rows)| {
+            let (connection, path) = self.begin(day)?;
+            begun.push((connection, path));
+            let (connection, path) = begun.last().ok_or_else(|| StoreError::Stop("no day was begun".into()))?;
+            insert_rows(connection, batch.token.stream, rows).map_err(|e| e.into_store_error(path))
+        });
+        let ended = stored.and_then(|()| commit(&begun));
+        for (day, (connection, _)) in days.keys().zip(begun) {
+            // A connection whose transaction does not end is closed, which ends it.
+            if connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok() {
+                self.keep(*day, connection);
+            }
+        }
+        ended
+    }
+
+    /// Takes the day's file out of the open ones, or opens it, and begins a transaction.
+    fn begin(&mut self, day: i32) -> Result<(Connection, PathBuf), StoreError> {
+        let path = day::path_of(&self.directory, day);
+        let connection = match self.open.iter().position(|(open, _)| *open == day) {
+            Some(place) => self.open.remove(place).1,
+            None => day::open_to_write(&path).map_err(|e| classify(&e))?,
+        };
+        let sql = |source| classify(&DayError::Sql { path: path.clone(), source });
+        connection.execute_batch("BEGIN IMMEDIATE").map_err(sql)?;
+        if day::version(&connection).map_err(sql)? == day::PURGED {
+            return Err(StoreError::Retry(format!("{} was purged: its day begins anew", path.display())));
+        }
+        Ok((connection, path))
+    }
+
+    fn keep(&mut self, day: i32, connection: Connection) {
+        self.open.insert(0, (day, connection));
+        self.open.truncate(OPEN_FILES);
+    }
+
+    /// Closes a day's file.
+    pub fn close(&mut self, day: i32) {
+        self.open.retain(|(open, _)| *open != day);
+    }
+}
+
+/// Rows that contradict their batch would be found under a key that no ledger knows.
+fn check(batch: &Batch) -> Result<(), StoreError> {
+    let token = &batch.token;
+    let belongs =
+        |row: &&Row| row.stream() == token.stream && row.key().gateway == token.gateway && row.key().lane == token.lane;
+    match batch.rows.iter().find(|row| !belongs(row)) {
+        Some(row) => {
+            Err(StoreError::Poison(format!("{token}: the row {:?} is not of that lane and stream", row.key())))
+        }
+        None => Ok(()),
+    }
+}
+
+fn by_day(rows: &[Row]) -> BTreeMap<i32, Vec<&Row>> {
+    let mut days: BTreeMap<i32, Vec<&Row>> = BTreeMap::new();
+    for row in rows {
+        days.entry(row.start().day()).or_default().push(row);
+    }
+    days
+}
+
+enum InsertError {
+    Sql(rusqlite::Error),
+    /// A key that is there with other contents: the first, and how many.
+    Contradicted {
+        key: String,
+        rows: usize,
+    },
+}
+
+impl From<rusqlite::Error> for InsertError {
+    fn from(e: rusqlite::Error) -> Self {
+        InsertError::Sql(e)
+    }
+}
+
+impl InsertError {
+    fn into_store_error(self, path: &Path) -> StoreError {
+        match self {
+            InsertError::Sql(source) => classify(&DayError::Sql { path: path.into(), source }),
+            InsertError::Contradicted { key, rows } => StoreError::Poison(format!(
+                "{rows} rows are in {} already with other contents, the first under {key}",
+                path.display()
+            )),
+        }
+    }
+}
+
+fn insert_rows(connection: &Connection, stream: Stream, rows: &[&Row]) -> Result<(), InsertError> {
+    if !day::has_table(connection, stream)? {
+        day::make_table(connection, stream)?;
+    }
+    let marks = vec!["?"; columns(stream).len()].join(", ");
+    let sql = format!("INSERT INTO \"{stream}\" ({}) VALUES ({marks}) ON CONFLICT DO NOTHING", names(stream));
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut contradicted = Vec::new();
+    for row in rows {
+        bind_row(row, &mut statement)?;
+        if statement.raw_execute()? == 0 && !is_stored(connection, row)? {
+            contradicted.push(row.key());
+        }
+    }
+    match contradicted.first() {
+        None => Ok(()),
+        Some(key) => Err(InsertError::Contradicted { key: format!("{key:?}"), rows: contradicted.len() }),
+    }
+}
+
+/// Whether exactly this row is there.
+fn is_stored(connection: &Connection, row: &Row) -> rusqlite::Result<bool> {
+    let (stream, key) = (row.stream(), row.key());
+    let sql = format!(
+        "SELECT {} FROM \"{stream}\" WHERE college = ?1 AND gateway = ?2 AND lane = ?3 AND sequence = ?4 AND slice = ?5",
+        names(stream)
+    );
+    let params = (key.college.as_str(), key.gateway.as_str(), key.lane as i64, key.sequence as i64, key.slice);
+    connection.prepare_cached(&sql)?.query_row(params, |line| Ok(read_row(stream, line)? == *row))
+}
+
+fn commit(begun: &[(Connection, PathBuf)]) -> Result<(), StoreError> {
+    begun.iter().try_for_each(|(connection, path)| {
+        let committed = connection.execute_batch("COMMIT");
+        committed.map_err(|source| classify(&DayError::Sql { path: path.clone(), source }))
+    })
+}
+
+/// What to do about an error (sqlite.org, "Result and Error Codes").
+fn classify(error: &DayError) -> StoreError {
+    let text = error.to_string();
+    let code = match error {
+        DayError::Purging { .. } => return StoreError::Retry(text),
+        DayError::Newer { .. } => return StoreError::Stop(text),
+        DayError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            return StoreError::Retry(text);
+        }
+        DayError::Io { .. } => return StoreError::Stop(text),
+        DayError::Sql { source, .. } => source.sqlite_error_code(),
+    };
+    match code {
+        // A full disk is an alarm of its own; when there is room again the batch goes through.
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull)
+        | Some(ErrorCode::OutOfMemory | ErrorCode::SystemIoFailure | ErrorCode::OperationInterrupted) => {
+            StoreError::Retry(text)
+        }
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => StoreError::Poison(text),
+        _ => StoreError::Stop(text),
+    }
+}
