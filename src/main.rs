@@ -1,5 +1,5 @@
 //! The `ecluse` program: see [`ecluse::cli`].
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    ecluse::cli::main()
 }

@@ -1,1 +1,100 @@
-//! One file per subcommand.
+//! The command line: one file per subcommand, machine-readable output on stdout, diagnostics on stderr.
+//!
+//! | exit code | meaning |
+//! |---|---|
+//! | 0 | done; for `log search`: answered, even with nothing found |
+//! | 1 | it failed; stderr says why and what to do |
+//! | 64 | the command line, a filter or a file of configuration or rules is wrong (`EX_USAGE` of sysexits(3)) |
+//! | 69 | no gateway answers (`EX_UNAVAILABLE`) |
+
+mod check;
+mod explain;
+mod lists;
+mod log;
+mod run;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The command line or a file is wrong.
+pub const EXIT_USAGE: u8 = 64;
+/// Nobody answers.
+pub const EXIT_UNAVAILABLE: u8 = 69;
+
+/// Écluse, the web filtering and traceability gateway of French colleges.
+#[derive(Debug, Parser)]
+#[command(name = "ecluse", version, about, arg_required_else_help = true)]
+struct Cli {
+    /// The configuration; without it: embedded defaults, loopback only.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the gateway keeps what it makes [default: /var/lib/ecluse as a service, else ~/.local/state/ecluse].
+    #[arg(long, global = true, value_name = "DIR")]
+    state: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the gateway.
+    Run,
+    /// Everything that is wrong with the configuration, at once.
+    Check(check::CheckArgs),
+    /// The decision the gateway would take, and why.
+    Explain(explain::ExplainArgs),
+    /// Compile, show and search the lists.
+    #[command(subcommand)]
+    Lists(lists::ListsCommand),
+    /// Search the log of accesses.
+    #[command(subcommand)]
+    Log(log::LogCommand),
+    /// Ask a running gateway how it is.
+    Status(status::StatusArgs),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers; anything else is a wrong command line.
+            let wrong = error.use_stderr();
+            let _ = error.print();
+            return if wrong { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let (config, state) = (cli.config.as_deref(), cli.state.as_deref());
+    match cli.command {
+        Command::Run => run::run(config, state),
+        Command::Check(args) => check::run(&args, config, state),
+        Command::Explain(args) => explain::run(&args, config, state),
+        Command::Lists(command) => lists::run(command, config, state),
+        Command::Log(command) => log::run(command, config, state),
+        Command::Status(args) => status::run(&args, config, state),
+    }
+}
+
+/// Says what is wrong with the command line or a file.
+fn wrong(problems: &dyn std::fmt::Display) -> ExitCode {
+    complain(&anyhow::anyhow!("{problems}"));
+    ExitCode::from(EXIT_USAGE)
+}
+
+#[expect(clippy::print_stderr, reason = "the one place that tells the person at the terminal")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("ecluse: {error:#}");
+}

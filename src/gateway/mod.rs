@@ -113,8 +113,16 @@ impl Gateway {
                 accepted = listener.accept() => accepted,
                 _ = draining.wait_for(|draining| *draining) => return,
             };
-            METRICS.connections_accepted.add(1);
-            tasks::spawn("client connection", connection::serve(self.clone(), accepted));
+            match accepted {
+                Ok(accepted) => {
+                    METRICS.connections_accepted.add(1);
+                    tasks::spawn("client connection", connection::serve(self.clone(), accepted));
+                }
+                Err(error) => {
+                    tracing::error!(door = %listener.local(), %error, "a door is broken for good; restart the gateway");
+                    return;
+                }
+            }
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ::http::{Request, Response, StatusCode};
+use ::http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -227,15 +227,24 @@ impl Tunnel {
         METRICS.accesses_refused.add(1);
         let said = match self.access.target.protocol {
             Protocol::Tls => ALERT_ACCESS_DENIED.to_vec(),
-            Protocol::Http => {
-                Reply::new(&self.gateway, &self.snapshot, &Default::default()).refusal_text(&self.access, &self.judgement)
-            }
+            Protocol::Http => self.http_refusal().into_bytes(),
             Protocol::Other | Protocol::Silent | Protocol::Unseen => Vec::new(),
         };
         // The client may be gone already: the refusal stands all the same.
         let _ = client.write_all(&said).await;
         let _ = client.shutdown().await;
         self.finish(Ending::Answered);
+    }
+
+    /// A whole HTTP answer: the client speaks HTTP inside its tunnel and nobody else frames it.
+    fn http_refusal(&self) -> String {
+        let reply = Reply::new(&self.gateway, &self.snapshot, &HeaderMap::new());
+        let body = reply.refusal_text(&self.access, &self.judgement);
+        format!(
+            "HTTP/1.1 403 Forbidden\r\nContent-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
     }
 
     fn finish(mut self, ending: Ending) {

@@ -8,18 +8,16 @@ mod rules;
 mod shipping;
 mod state;
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::accesslog::{AccessLog, JournalSettings, OpenError};
 use crate::clock::Clock;
-use crate::config::{Config, Problems, Recipients};
+use crate::config::{Config, Recipients};
 use crate::gateway::control::ControlSocket;
 use crate::gateway::{Gateway, Snapshot};
 use crate::listen::{BindError, Listener, ListenerKind};
@@ -32,8 +30,6 @@ pub use state::StateError;
 /// Why the gateway does not start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error(transparent)]
-    Config(#[from] Problems),
     #[error(transparent)]
     State(#[from] StateError),
     #[error(transparent)]
@@ -55,8 +51,9 @@ pub enum StartError {
 }
 
 /// Runs a gateway until it is told to stop.
-pub fn run(config_file: Option<&Path>, state: Option<&Path>) -> Result<(), StartError> {
-    let config = Config::load(config_file, state)?;
+///
+/// `config_file` and `state` are those it was loaded from: a reload reads them again.
+pub fn run(config: Config, config_file: Option<&Path>, state: Option<&Path>) -> Result<(), StartError> {
     if !config.role.gateway {
         return Err(StartError::NoGateway);
     }
@@ -204,9 +201,4 @@ impl Signals {
             _ = self.interrupt.recv() => Wake::Stop,
         }
     }
-}
-
-/// Waits for a future at most so long.
-async fn within(limit: Duration, future: impl Future<Output = ()>) -> bool {
-    tokio::time::timeout(limit, future).await.is_ok()
 }

@@ -1,0 +1,53 @@
+//! The journal's way to the store, on a thread and a runtime of its own: traffic never waits for it.
+
+use std::thread::JoinHandle;
+
+use tokio::sync::watch;
+
+use crate::accesslog::{AccessLog, ShipSettings, ship};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::Embedded;
+
+/// The shipper at work.
+pub struct Shipping {
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Starts shipping where this machine holds the store.
+pub fn start(config: &Config, log: &AccessLog, clock: Clock) -> Shipping {
+    let (stop, stopped) = watch::channel(false);
+    if !config.role.central {
+        return Shipping { stop, thread: None };
+    }
+    let (directory, log) = (config.store.directory.clone(), log.clone());
+    let work = move || {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return tracing::error!(%error, "the shipper does not start; records wait in the journal"),
+        };
+        match Embedded::open(&directory, &clock) {
+            Ok(store) => runtime.block_on(ship(&log, &store, &ShipSettings::default(), stopped)),
+            Err(error) => tracing::error!(%error, "the store cannot be opened; records wait in the journal"),
+        }
+    };
+    let thread = std::thread::Builder::new().name("shipper".to_owned()).spawn(work);
+    if let Err(error) = &thread {
+        tracing::error!(%error, "the shipper does not start; records wait in the journal");
+    }
+    Shipping { stop, thread: thread.ok() }
+}
+
+impl Shipping {
+    /// Lets it bring what is left into the store.
+    pub async fn finish(self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread {
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                tracing::error!("the shipper panicked; what it had not shipped waits in the journal");
+            }
+        }
+    }
+}
