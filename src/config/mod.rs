@@ -24,7 +24,9 @@ use ipnet::IpNet;
 use crate::access::{CollegeCode, GatewayName};
 
 pub use paths::Paths;
+pub(crate) use check::network;
 pub use problem::{Problem, Problems};
+pub(crate) use problem::read_text;
 
 /// The whole configuration, known good.
 #[derive(Debug, Clone, PartialEq, Eq)]
