@@ -99,7 +99,7 @@ pub async fn serve(gateway: Arc<Gateway>, accepted: Accepted) {
 
     let result = tokio::select! {
         result = &mut served => result,
-        _ = draining.wait_for(|draining| *draining) => {
+        () = super::drain_begins(&mut draining) => {
             served.as_mut().graceful_shutdown();
             served.await
         }

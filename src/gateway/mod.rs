@@ -111,7 +111,7 @@ impl Gateway {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                _ = draining.wait_for(|draining| *draining) => return,
+                () = drain_begins(&mut draining) => return,
             };
             match accepted {
                 Ok(accepted) => {
@@ -167,4 +167,10 @@ impl Gateway {
     pub fn is_draining(&self) -> bool {
         *self.draining.borrow()
     }
+}
+
+/// Returns when the gateway drains, or is gone.
+async fn drain_begins(draining: &mut watch::Receiver<bool>) {
+    // An error means that the gateway is gone, which is an end as well.
+    let _ = draining.wait_for(|draining| *draining).await;
 }
