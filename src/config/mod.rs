@@ -23,10 +23,10 @@ use ipnet::IpNet;
 
 use crate::access::{CollegeCode, GatewayName};
 
-pub use paths::Paths;
 pub(crate) use check::network;
-pub use problem::{Problem, Problems};
+pub use paths::Paths;
 pub(crate) use problem::read_text;
+pub use problem::{Problem, Problems};
 
 /// The whole configuration, known good.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -29,15 +29,27 @@
 //! This module knows no socket and no clock. Type to read first: [`Ruleset`].
 
 mod action;
+mod compile;
+mod expect;
 mod explain;
+mod judge;
 mod labels;
 mod people;
+mod rule;
 mod ruleset;
+mod schedule;
+mod target;
+mod written;
+
+#[cfg(test)]
+mod tests;
 
 pub use action::{
     AddressAction, ConnectionAction, Decision, DialPermit, Duties, FlowAction, RelayPermit, RequestAction, SendAction,
 };
+pub use expect::Tried;
 pub use explain::{Considered, Explanation};
 pub use labels::{Category, Group, Language, RuleSummary};
 pub use people::People;
 pub use ruleset::Ruleset;
+pub use target::{target_of_connect, target_of_url};

@@ -70,7 +70,7 @@ impl People {
     pub(super) fn parse(file: &Path, text: &str, groups: &[&str]) -> Result<People, Problems> {
         let mut parser = Parser { document: Document::new(file, text), people: People::default(), groups };
         parser.parse(text);
-        parser.document.finish()?;
+        parser.document.finish().map_err(discreet)?;
         let mut people = parser.people;
         people.networks.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
         Ok(people)
@@ -152,6 +152,12 @@ impl Parser<'_> {
         }
         groups
     }
+}
+
+/// The line is named and not shown: problems reach logs, and names of persons do not.
+fn discreet(mut problems: Problems) -> Problems {
+    problems.0.iter_mut().for_each(|problem| problem.excerpt = None);
+    problems
 }
 
 /// v4-mapped IPv6 is the IPv4 address it carries, as everywhere.

@@ -72,7 +72,7 @@ impl Timetable {
         // A Monday; no clock changes in that week.
         let monday = jiff::civil::date(2026, 11, 23);
         let instants = (0..days).flat_map(|day| minutes.iter().filter_map(move |&m| minute_of(monday, day, m)));
-        instants.filter_map(|local| local.to_zoned(self.zone.clone()).ok()).map(|z| z.timestamp().into()).collect()
+        instants.filter_map(|local| self.zone.to_timestamp(local).ok()).map(Timestamp::from).collect()
     }
 
     /// An instant as people of the school read it.

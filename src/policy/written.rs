@@ -32,7 +32,9 @@ pub(super) struct WrittenPorts(pub u16, pub u16);
 impl FromToml for WrittenPorts {
     fn read(value: &toml::Spanned<toml::de::DeValue<'_>>, document: &mut Document<'_>) -> Option<Self> {
         let ports = match value.get_ref() {
-            toml::de::DeValue::Integer(digits) => u16::from_str_radix(digits.as_str(), digits.radix()).ok().map(|p| (p, p)),
+            toml::de::DeValue::Integer(digits) => {
+                u16::from_str_radix(digits.as_str(), digits.radix()).ok().map(|p| (p, p))
+            }
             toml::de::DeValue::String(text) => {
                 text.split_once('-').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)))
             }
