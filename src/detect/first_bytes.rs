@@ -7,8 +7,10 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Signature, Step, detect};
-use crate::access::Protocol;
+use super::{Detector, Fault, Signature, Step};
+
+/// Holds a ClientHello of today (about 1,800 bytes with a post-quantum key share) in one read.
+const FIRST_READ: usize = 2048;
 
 /// A stream's beginning: what it says, and the bytes themselves, which have to go first to whoever gets the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,45 +25,38 @@ pub struct Detected {
 pub enum Stop {
     /// Enough was known.
     Recognised,
-    /// The time was over: an answer, not an error.
+    /// The time was over: an answer, not an error. Without a byte, the protocol is `Silent`.
     TimedOut,
-    /// The peer closed its side.
+    /// The peer closed its side: an answer too.
     Closed,
-    /// The limit of bytes was reached.
+    /// `limit` bytes did not suffice.
     Full,
 }
 
-/// Reads until the protocol is known, `within` is over, the peer closes or `limit` bytes were read.
-/// An error is the stream's own: a reset, mostly.
+/// Reads until the protocol is known, `within` is over, the peer closes, or `limit` bytes were read (see
+/// [`super::FIRST_BYTES_MAX`]). An error is the stream's own: a reset, mostly.
 pub async fn read_first_bytes<S>(stream: &mut S, within: Duration, limit: usize) -> io::Result<Detected>
 where
     S: AsyncRead + Unpin,
 {
     let deadline = Instant::now() + within;
-    let mut bytes = BytesMut::with_capacity(2048);
-    loop {
-        let read = match timeout_at(deadline, stream.read_buf(&mut bytes)).await {
-            Err(_) => {
-                return Ok(Detected {
-                    signature: Signature::of(Protocol::Silent),
-                    bytes: bytes.freeze(),
-                    stop: Stop::TimedOut,
-                });
-            }
-            Ok(read) => read?,
-        };
-        if read == 0 {
-            return Ok(Detected {
-                signature: Signature::of(Protocol::Silent),
-                bytes: bytes.freeze(),
-                stop: Stop::Closed,
-            });
-        }
-        if let Step::Done(signature) = detect(&bytes) {
-            return Ok(Detected { signature, bytes: bytes.freeze(), stop: Stop::Recognised });
-        }
+    let mut detector = Detector::default();
+    let mut bytes = BytesMut::new();
+    let (signature, stop) = loop {
         if bytes.len() >= limit {
-            return Ok(Detected { signature: Signature::of(Protocol::Other), bytes: bytes.freeze(), stop: Stop::Full });
+            break (detector.conclude(&bytes, Fault::TooLong), Stop::Full);
         }
-    }
+        bytes.reserve(FIRST_READ.min(limit - bytes.len()));
+        let mut room = (&mut *stream).take((limit - bytes.len()) as u64);
+        match timeout_at(deadline, room.read_buf(&mut bytes)).await {
+            Err(_) => break (detector.conclude(&bytes, Fault::Incomplete), Stop::TimedOut),
+            Ok(Ok(0)) => break (detector.conclude(&bytes, Fault::Incomplete), Stop::Closed),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(error),
+        }
+        if let Step::Done(signature) = detector.look(&bytes) {
+            break (signature, Stop::Recognised);
+        }
+    };
+    Ok(Detected { signature, bytes: bytes.freeze(), stop })
 }

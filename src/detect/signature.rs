@@ -26,6 +26,7 @@ impl Signature {
         Signature { protocol, sni: None, alpn: AlpnSet::EMPTY, ech: None, version: None, fault: None }
     }
 
+    /// A protocol of which only the fault is known.
     pub(super) const fn faulty(protocol: Protocol, fault: Fault) -> Self {
         let mut signature = Signature::of(protocol);
         signature.fault = Some(fault);
@@ -42,6 +43,8 @@ pub enum Fault {
     TooLong,
     /// Lengths that contradict each other, or fields that must not be there.
     Malformed,
+    /// TLS that does not begin with a ClientHello: the middle of a connection, or a server that speaks first.
+    NoHello,
     /// More than one server name; `sni` holds the first. No client sends that (RFC 6066 §3 forbids it), and servers
     /// disagree about which one counts.
     SeveralNames,
@@ -71,6 +74,21 @@ pub enum TlsVersion {
     Tls13,
 }
 
+impl TlsVersion {
+    /// From its number on the wire; `None` for GREASE and whatever is newer than we are.
+    pub(super) const fn from_wire(version: u16) -> Option<Self> {
+        match version {
+            0x0002 => Some(TlsVersion::Ssl2),
+            0x0300 => Some(TlsVersion::Ssl3),
+            0x0301 => Some(TlsVersion::Tls10),
+            0x0302 => Some(TlsVersion::Tls11),
+            0x0303 => Some(TlsVersion::Tls12),
+            0x0304 => Some(TlsVersion::Tls13),
+            _ => None,
+        }
+    }
+}
+
 /// A protocol name offered by ALPN (IANA "TLS ALPN Protocol IDs"); names that no rule speaks of are `Other`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -90,6 +108,28 @@ pub enum Alpn {
     Stun,
     Acme,
     Other,
+}
+
+impl Alpn {
+    pub(super) fn from_wire(name: &[u8]) -> Self {
+        match name {
+            b"h2" => Alpn::H2,
+            b"http/1.1" => Alpn::Http11,
+            b"http/1.0" => Alpn::Http10,
+            b"h3" => Alpn::H3,
+            b"dot" => Alpn::Dot,
+            b"doq" => Alpn::Doq,
+            b"imap" => Alpn::Imap,
+            b"pop3" => Alpn::Pop3,
+            b"ftp" => Alpn::Ftp,
+            b"xmpp-client" | b"xmpp-server" => Alpn::Xmpp,
+            b"mqtt" => Alpn::Mqtt,
+            b"irc" => Alpn::Irc,
+            b"stun.turn" | b"stun.nat-discovery" => Alpn::Stun,
+            b"acme-tls/1" => Alpn::Acme,
+            _ => Alpn::Other,
+        }
+    }
 }
 
 /// Protocols offered. A set: small, copied, never allocated.

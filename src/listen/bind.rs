@@ -1,5 +1,6 @@
 //! Opening a listening socket, and what to do when that fails.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
@@ -10,17 +11,55 @@ use tokio::net::TcpListener;
 const BACKLOG: i32 = 1024;
 
 /// Why an address cannot be listened on, and what to do about it. Side: ours.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}")]
+#[derive(Debug)]
 pub struct BindError {
     pub address: SocketAddr,
-    #[source]
-    pub source: io::Error,
+    pub error: io::Error,
 }
 
 impl BindError {
-    pub(super) fn new(address: SocketAddr, source: io::Error) -> Self {
-        BindError { address, source }
+    pub(super) fn new(address: SocketAddr, error: io::Error) -> Self {
+        BindError { address, error }
+    }
+}
+
+/// The fault in one line, the cure in the next.
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BindError { address, error } = self;
+        let port = address.port();
+        match error.kind() {
+            io::ErrorKind::AddrInUse => write!(
+                f,
+                "cannot listen on {address}: port {port} is taken by another program\n\
+                 help: `ss -ltnp 'sport = :{port}'` (as root) names it; stop it, or choose another port in `[listen]`"
+            ),
+            io::ErrorKind::PermissionDenied => write!(
+                f,
+                "cannot listen on {address}: the system does not permit port {port}\n\
+                 help: ports below 1024 take the capability CAP_NET_BIND_SERVICE (`AmbientCapabilities=` in the \
+                 service's unit); or choose a port from 1024 on in `[listen]`"
+            ),
+            io::ErrorKind::AddrNotAvailable => write!(
+                f,
+                "cannot listen on {address}: this machine has no address {ip}\n\
+                 help: `ip address` shows those it has; correct `[listen]`, or listen on all of them with {any}",
+                ip = address.ip(),
+                any = if address.is_ipv4() { format!("0.0.0.0:{port}") } else { format!("[::]:{port}") }
+            ),
+            _ if error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error()) => write!(
+                f,
+                "cannot listen on {address}: this machine has no IPv6\n\
+                 help: remove the address from `[listen]`, or switch IPv6 on (`net.ipv6.conf.all.disable_ipv6 = 0`)"
+            ),
+            _ => write!(f, "cannot listen on {address}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
     }
 }
 

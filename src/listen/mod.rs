@@ -2,17 +2,23 @@
 //!
 //! A [`Listener`] yields an [`Accepted`]: a stream, who is at its other end, and through which door it came. It knows
 //! nothing of what will be said on it. It never fails because of one connection, and never spins when the machine is out
-//! of descriptors: it waits, and says so.
+//! of descriptors or memory: it waits, takes the next as soon as there is room, and says so.
 //!
 //! Type to read first: [`Accepted`].
+
+mod bind;
+mod shortage;
+
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpStream};
 
-mod bind;
 pub use bind::BindError;
+use shortage::Shortage;
 
 /// Through which door a connection came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,6 +48,7 @@ pub struct Listener {
     socket: TcpListener,
     local: SocketAddr,
     kind: ListenerKind,
+    shortage: Shortage,
 }
 
 impl Listener {
@@ -49,9 +56,10 @@ impl Listener {
     pub fn bind(address: SocketAddr, kind: ListenerKind) -> Result<Listener, BindError> {
         let socket = bind::bind(address)?;
         let local = socket.local_addr().map_err(|error| BindError::new(address, error))?;
-        Ok(Listener { socket, local, kind })
+        Ok(Listener { socket, local, kind, shortage: Shortage::default() })
     }
 
+    /// The address as bound, with the port that the system chose.
     pub fn local(&self) -> SocketAddr {
         self.local
     }
@@ -60,10 +68,52 @@ impl Listener {
         self.kind
     }
 
-    /// The next connection. Errors of single connections are not errors here.
+    /// The next connection. An error means that this door is broken for good; those of single connections and
+    /// shortages of the machine are dealt with here. Safe to cancel.
     pub async fn accept(&self) -> io::Result<Accepted> {
-        let (stream, client) = self.socket.accept().await?;
-        stream.set_nodelay(true)?;
-        Ok(Accepted { local: stream.local_addr()?, stream, client, listener: self.kind, original: None })
+        loop {
+            match self.socket.accept().await {
+                Ok((stream, client)) => {
+                    self.shortage.over();
+                    match self.accepted(stream, client) {
+                        Ok(accepted) => return Ok(accepted),
+                        // It was reset before we looked.
+                        Err(error) => tracing::debug!(%client, %error, "a connection left before it was taken"),
+                    }
+                }
+                Err(error) if shortage::is_shortage(&error) => self.shortage.wait(self.local, &error).await,
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
+
+    fn accepted(&self, stream: TcpStream, client: SocketAddr) -> io::Result<Accepted> {
+        // What we send is whole already; waiting for more (Nagle) only costs time.
+        stream.set_nodelay(true)?;
+        let local = stream.local_addr()?;
+        Ok(Accepted { stream, client, local, listener: self.kind, original: None })
+    }
+}
+
+/// accept(2) passes on the network errors of a connection that is waiting, and wants them treated as "try again".
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::*;
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionReset
+            | ConnectionRefused
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+            | HostUnreachable
+            | TimedOut
+            | PermissionDenied
+    ) || error.raw_os_error().is_some_and(|code| {
+        use rustix::io::Errno;
+        [Errno::PROTO, Errno::NOPROTOOPT, Errno::HOSTDOWN, Errno::NONET, Errno::OPNOTSUPP]
+            .iter()
+            .any(|errno| errno.raw_os_error() == code)
+    })
 }

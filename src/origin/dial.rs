@@ -1,12 +1,23 @@
-//! Opens a connection to the first of several addresses that answers.
+//! Opens a connection to the first of several addresses that answers (Happy Eyeballs, RFC 8305).
 
+use std::fmt;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until};
 
+use super::Side;
+use super::order::interleave;
 use crate::policy::DialPermit;
+
+/// How long one address may keep us waiting before the next is tried beside it (RFC 8305 §8, "Connection Attempt Delay").
+const STAGGER: Duration = Duration::from_millis(250);
 
 /// A connection to an origin.
 #[derive(Debug)]
@@ -18,24 +29,229 @@ pub struct OriginStream {
     pub local: SocketAddr,
 }
 
-/// Why no address could be reached, each with its own reason in the order tried. Side: the origin's, or ours where the
-/// machine is out of something (see [`DialError::is_ours`]).
-#[derive(Debug, thiserror::Error)]
-#[error("no address of the origin answers")]
+/// Why no address could be reached: each attempt with its own reason, in the order in which they failed.
+#[derive(Debug)]
 pub struct DialError {
     pub attempts: Vec<(SocketAddr, io::Error)>,
-    /// The time was over before every address had answered.
-    pub timed_out: bool,
 }
 
-/// Dials the addresses in their order, `within` a time for all of them together.
-pub async fn dial(_permit: DialPermit, addresses: &[SocketAddr], within: Duration) -> Result<OriginStream, DialError> {
-    match tokio::time::timeout(within, TcpStream::connect(addresses)).await {
-        Ok(Ok(stream)) => {
-            let peer = stream.peer_addr().unwrap_or(addresses[0]);
-            let local = stream.local_addr().unwrap_or(addresses[0]);
-            Ok(OriginStream { stream, peer, local })
+impl DialError {
+    /// Ours when this machine or its own network stood in the way of every attempt.
+    pub fn side(&self) -> Side {
+        let ours = !self.attempts.is_empty() && self.attempts.iter().all(|(_, error)| is_ours(error));
+        if ours { Side::Ours } else { Side::Origin }
+    }
+
+    /// Whether the time ran out on an address.
+    pub fn timed_out(&self) -> bool {
+        self.attempts.iter().any(|(_, error)| error.kind() == io::ErrorKind::TimedOut)
+    }
+}
+
+impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no address of the origin could be reached")?;
+        for (i, (address, error)) in self.attempts.iter().enumerate() {
+            write!(f, "{}{address}: {error}", if i == 0 { ": " } else { "; " })?;
         }
-        _ => Err(DialError { attempts: Vec::new(), timed_out: true }),
+        Ok(())
+    }
+}
+
+impl std::error::Error for DialError {}
+
+/// Out of descriptors, ports or memory, forbidden by a firewall of our own, or no way out.
+fn is_ours(error: &io::Error) -> bool {
+    const OURS: [Errno; 9] = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOBUFS,
+        Errno::NOMEM,
+        Errno::ADDRNOTAVAIL,
+        Errno::PERM,
+        Errno::ACCESS,
+        Errno::NETUNREACH,
+        Errno::NETDOWN,
+    ];
+    error.raw_os_error().is_some_and(|code| OURS.iter().any(|errno| errno.raw_os_error() == code))
+}
+
+/// Dials the addresses, families in turn, `within` a time for all of them together. Each may take 250 ms before the
+/// next is tried beside it, and a failure does not wait for that. The first connection wins.
+pub async fn dial(_permit: DialPermit, addresses: &[SocketAddr], within: Duration) -> Result<OriginStream, DialError> {
+    let deadline = Instant::now() + within;
+    let mut waiting = interleave(addresses, SocketAddr::is_ipv6).into_iter();
+    let mut attempts = Attempts::default();
+    let mut next_start = Instant::now();
+    loop {
+        if attempts.running.is_empty() || next_start <= Instant::now() {
+            match waiting.next() {
+                Some(address) => attempts.start(address),
+                None if attempts.running.is_empty() => return Err(attempts.into_error()),
+                None => {}
+            }
+            next_start = if waiting.len() == 0 { deadline } else { Instant::now() + STAGGER };
+        }
+        tokio::select! {
+            biased;
+            ended = attempts.next() => match ended {
+                Ok(stream) => return Ok(stream),
+                // A failure starts the next one at once.
+                Err(()) => next_start = Instant::now(),
+            },
+            () = sleep_until(deadline) => {
+                attempts.time_out(waiting);
+                return Err(attempts.into_error());
+            }
+            () = sleep_until(next_start) => {}
+        }
+    }
+}
+
+type Attempt = Pin<Box<dyn Future<Output = io::Result<OriginStream>> + Send>>;
+
+#[derive(Default)]
+struct Attempts {
+    running: Vec<(SocketAddr, Attempt)>,
+    failed: Vec<(SocketAddr, io::Error)>,
+}
+
+impl Attempts {
+    fn start(&mut self, address: SocketAddr) {
+        self.running.push((address, Box::pin(connect(address))));
+    }
+
+    /// The next of the running attempts that ends; a failed one is put with the others.
+    async fn next(&mut self) -> Result<OriginStream, ()> {
+        poll_fn(|cx| {
+            for i in 0..self.running.len() {
+                let (address, attempt) = &mut self.running[i];
+                let Poll::Ready(ended) = attempt.as_mut().poll(cx) else { continue };
+                let address = *address;
+                drop(self.running.swap_remove(i));
+                return Poll::Ready(ended.map_err(|error| self.failed.push((address, error))));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn time_out(&mut self, never_tried: impl Iterator<Item = SocketAddr>) {
+        let running = std::mem::take(&mut self.running).into_iter().map(|(address, _)| address);
+        let late = |address| (address, io::Error::from(io::ErrorKind::TimedOut));
+        self.failed.extend(running.chain(never_tried).map(late));
+    }
+
+    fn into_error(self) -> DialError {
+        DialError { attempts: self.failed }
+    }
+}
+
+async fn connect(peer: SocketAddr) -> io::Result<OriginStream> {
+    let stream = TcpStream::connect(peer).await?;
+    stream.set_nodelay(true)?;
+    let local = stream.local_addr()?;
+    Ok(OriginStream { stream, peer, local })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Nobody answers there, nor says so: a listener whose queue is full drops what comes.
+    struct Mute(#[expect(dead_code, reason = "kept open")] Vec<socket2::Socket>, SocketAddr);
+
+    impl Mute {
+        fn new() -> Mute {
+            let new = || socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+            let listener = new();
+            listener.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+            listener.listen(0).unwrap();
+            let address = listener.local_addr().unwrap();
+            let mut sockets = vec![listener];
+            for _ in 0..4 {
+                let filler = new();
+                filler.set_nonblocking(true).unwrap();
+                // In progress is all it has to be.
+                let _ = filler.connect(&address);
+                sockets.push(filler);
+            }
+            Mute(sockets, address.as_socket().unwrap())
+        }
+    }
+
+    async fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    /// A port that was free a moment ago.
+    async fn closed() -> SocketAddr {
+        listener().await.1
+    }
+
+    async fn dialled(addresses: &[SocketAddr], within_ms: u64) -> Result<OriginStream, DialError> {
+        dial(DialPermit::for_test(), addresses, Duration::from_millis(within_ms)).await
+    }
+
+    #[tokio::test]
+    async fn the_first_address_that_answers_wins() {
+        let (_listener, address) = listener().await;
+        let stream = dialled(&[closed().await, address], 5000).await.unwrap();
+        assert_eq!(stream.peer, address);
+        assert_eq!(stream.local, stream.stream.local_addr().unwrap());
+        assert!(stream.stream.nodelay().unwrap());
+    }
+
+    #[tokio::test]
+    async fn an_address_that_keeps_silent_delays_the_next_by_a_quarter_second() {
+        let (_listener, address) = listener().await;
+        let mute = Mute::new();
+        let begun = Instant::now();
+        let stream = dialled(&[mute.1, address], 5000).await.unwrap();
+        assert_eq!(stream.peer, address);
+        let took = begun.elapsed();
+        assert!(took >= STAGGER && took < Duration::from_millis(2000), "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn every_address_is_named_with_its_own_reason() {
+        let (mute, closed) = (Mute::new(), closed().await);
+        let error = dialled(&[mute.1, closed], 600).await.unwrap_err();
+        let reason = |address| error.attempts.iter().find(|(a, _)| *a == address).map(|(_, e)| e.kind());
+        assert_eq!(error.attempts.len(), 2);
+        assert_eq!(reason(closed), Some(io::ErrorKind::ConnectionRefused));
+        assert_eq!(reason(mute.1), Some(io::ErrorKind::TimedOut));
+        assert_eq!((error.side(), error.timed_out()), (Side::Origin, true));
+        assert!(error.to_string().contains(&closed.to_string()), "{error}");
+    }
+
+    #[tokio::test]
+    async fn addresses_that_were_not_reached_in_time_are_named_too() {
+        let mutes = [Mute::new(), Mute::new(), Mute::new()];
+        let addresses: Vec<SocketAddr> = mutes.iter().map(|m| m.1).collect();
+        let begun = Instant::now();
+        let error = dialled(&addresses, 300).await.unwrap_err();
+        assert!(begun.elapsed() < Duration::from_millis(1500));
+        assert_eq!(error.attempts.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn no_address_at_all_is_an_error_and_not_a_wait() {
+        let error = dialled(&[], 60_000).await.unwrap_err();
+        assert!(error.attempts.is_empty());
+        assert_eq!(error.side(), Side::Origin);
+    }
+
+    #[test]
+    fn a_machine_without_descriptors_or_a_way_out_is_our_own_fault() {
+        let error = |errno: Errno| ("192.0.2.1:1".parse().unwrap(), io::Error::from_raw_os_error(errno.raw_os_error()));
+        let side = |errnos: &[Errno]| DialError { attempts: errnos.iter().map(|e| error(*e)).collect() }.side();
+        assert_eq!(side(&[Errno::MFILE]), Side::Ours);
+        assert_eq!(side(&[Errno::NETUNREACH, Errno::NETUNREACH]), Side::Ours);
+        assert_eq!(side(&[Errno::NETUNREACH, Errno::CONNREFUSED]), Side::Origin);
     }
 }

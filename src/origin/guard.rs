@@ -1,8 +1,15 @@
-//! Which addresses may not be reached through the gateway, whatever policy says.
+//! Which addresses may not be reached through the gateway, whatever a list says.
+//!
+//! A pupil who asks the gateway to go to the gateway, to the machines of the school's own network or to a cloud's metadata
+//! service would do it with the gateway's rights. So the very address that is dialled is checked, after resolution
+//! (a name may resolve to anything, and to something else the next time), in every spelling.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use ipnet::IpNet;
+
+use super::special::{embedded, special};
 
 /// Knows our own doors and the networks that the operator opened.
 #[derive(Debug, Clone, Default)]
@@ -16,7 +23,7 @@ pub struct Guard {
 pub enum Guarded {
     #[error("it is this gateway itself")]
     Ourselves,
-    #[error("it is no address of anybody")]
+    #[error("it is the address of nobody")]
     Unspecified,
     #[error("it is a loopback address")]
     Loopback,
@@ -34,18 +41,193 @@ pub enum Guarded {
     Reserved,
 }
 
+impl Guarded {
+    /// Whether `[guard] allow` can open such an address.
+    pub fn can_be_allowed(self) -> bool {
+        match self {
+            Guarded::Loopback | Guarded::LinkLocal | Guarded::Private | Guarded::Reserved => true,
+            Guarded::Ourselves | Guarded::Unspecified | Guarded::Metadata | Guarded::Multicast | Guarded::Broadcast => {
+                false
+            }
+        }
+    }
+}
+
 impl Guard {
     /// `own`: every (address, port) we listen on, as bound; `allow`: networks otherwise refused (`[guard] allow`).
     pub fn new(own: Vec<SocketAddr>, allow: Vec<IpNet>) -> Self {
         Guard { own, allow }
     }
 
-    /// Says whether an address may be dialled. Call it on the very address that is dialled next.
+    /// Says whether an address may be dialled. Call it with the very address that is dialled next.
     pub fn check(&self, address: SocketAddr) -> Result<(), Guarded> {
-        if self.own.contains(&address) {
-            return Err(Guarded::Ourselves);
+        let spellings = spellings(address.ip());
+        for ip in spellings.into_iter().flatten() {
+            if self.is_ours(ip, address.port()) {
+                return Err(Guarded::Ourselves);
+            }
         }
-        let _ = &self.allow;
-        Ok(())
+        let [Some(canonical), _] = spellings else { return Ok(()) };
+        match special(canonical) {
+            Some(kind) if !(kind.can_be_allowed() && self.is_allowed(spellings)) => Err(kind),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_allowed(&self, spellings: [Option<IpAddr>; 2]) -> bool {
+        spellings.into_iter().flatten().any(|ip| self.allow.iter().any(|network| network.contains(&ip)))
+    }
+
+    fn is_ours(&self, ip: IpAddr, port: u16) -> bool {
+        self.own.iter().filter(|own| own.port() == port).any(|own| {
+            // A door on all addresses is at each address of this machine, those it will have tomorrow too.
+            own.ip().to_canonical() == ip || (own.ip().is_unspecified() && is_of_this_machine(ip))
+        })
+    }
+}
+
+/// The canonical address, and the IPv4 address inside it.
+fn spellings(ip: IpAddr) -> [Option<IpAddr>; 2] {
+    let canonical = ip.to_canonical();
+    match canonical {
+        IpAddr::V4(_) => [Some(canonical), None],
+        IpAddr::V6(v6) => [Some(canonical), embedded(v6).map(IpAddr::V4)],
+    }
+}
+
+/// Asks the kernel, which knows: a socket can be bound to an address of this machine only. Where
+/// `net.ipv4.ip_nonlocal_bind` says otherwise, every address counts as ours: on our port alone, and on the safe side.
+fn is_of_this_machine(ip: IpAddr) -> bool {
+    // Linux takes a connection to `0.0.0.0` or `::` as one to itself.
+    if ip.is_unspecified() || ip.is_loopback() {
+        return true;
+    }
+    match UdpSocket::bind((ip, 0)) {
+        Ok(_) => true,
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => false,
+        Err(error) => error.raw_os_error() != Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn check(guard: &Guard, address: &str) -> Result<(), Guarded> {
+        let address = if address.contains("]:") || address.matches(':').count() == 1 {
+            address.parse().unwrap()
+        } else {
+            SocketAddr::new(address.parse().unwrap(), 443)
+        };
+        guard.check(address)
+    }
+
+    #[test]
+    fn special_addresses_are_refused_each_with_its_reason() {
+        let guard = Guard::default();
+        for (kind, addresses) in [
+            (Guarded::Unspecified, "0.0.0.0 0.1.2.3 ::"),
+            (Guarded::Loopback, "127.0.0.1 127.255.0.1 ::1"),
+            (Guarded::LinkLocal, "169.254.0.1 fe80::1 febf::1"),
+            (Guarded::Metadata, "169.254.169.254 100.100.100.200 168.63.129.16 fd00:ec2::254"),
+            (Guarded::Multicast, "224.0.0.1 239.255.255.250 ff02::1"),
+            (Guarded::Broadcast, "255.255.255.255"),
+            (
+                Guarded::Private,
+                "10.0.0.1 172.16.0.1 172.31.9.9 192.168.1.1 100.64.0.1 100.127.0.1 fc00::1 fd12::1 fec0::1",
+            ),
+            (Guarded::Private, "64:ff9b:1::1"),
+            (
+                Guarded::Reserved,
+                "192.0.2.1 198.51.100.1 203.0.113.1 198.18.0.1 240.0.0.1 2001:db8::1 2001::1 100::1 5f00::1",
+            ),
+        ] {
+            for address in addresses.split(' ') {
+                assert_eq!(check(&guard, address), Err(kind), "{address}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_public_internet_is_not() {
+        let guard = Guard::default();
+        let public = "1.1.1.1 172.15.0.1 172.32.0.1 100.63.0.1 100.128.0.1 192.167.0.1 169.253.1.1 223.255.255.1 \
+                      2606:4700::1111 2001:41d0::1 2a00:1450::1 64:ff9b::1.1.1.1 2002:101:101::1";
+        for address in public.split_ascii_whitespace() {
+            assert_eq!(check(&guard, address), Ok(()), "{address}");
+        }
+    }
+
+    #[test]
+    fn no_spelling_hides_an_address() {
+        let guard = Guard::default();
+        for (kind, addresses) in [
+            (Guarded::Loopback, "::ffff:127.0.0.1 ::127.0.0.1 ::ffff:0:127.0.0.1 64:ff9b::127.0.0.1 2002:7f00:1::"),
+            (Guarded::Loopback, "2a00::5efe:127.0.0.1 2a00::200:5efe:127.0.0.1"),
+            (Guarded::Private, "::ffff:10.0.0.1 ::10.0.0.1 64:ff9b::192.168.0.1 2002:a00:1::5 2002:c0a8:101:1::1"),
+            (Guarded::Metadata, "::ffff:169.254.169.254 64:ff9b::169.254.169.254 2002:a9fe:a9fe::"),
+        ] {
+            for address in addresses.split(' ') {
+                assert_eq!(check(&guard, address), Err(kind), "{address}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_network_can_be_opened_but_never_what_is_nobodys_or_everybodys() {
+        let allow = "127.0.0.0/8 10.0.0.0/8 0.0.0.0/0 ::/0".split(' ').map(|n| n.parse().unwrap());
+        let guard = Guard::new(vec![], allow.clone().take(2).collect());
+        for address in ["127.0.0.1", "10.9.8.7", "::ffff:10.9.8.7", "64:ff9b::10.9.8.7"] {
+            assert_eq!(check(&guard, address), Ok(()), "{address}");
+        }
+        assert_eq!(check(&guard, "192.168.0.1"), Err(Guarded::Private));
+        assert_eq!(check(&guard, "::1"), Err(Guarded::Loopback));
+        let guard = Guard::new(vec![], allow.collect());
+        for address in ["0.0.0.0", "169.254.169.254", "fd00:ec2::254", "224.0.0.1", "255.255.255.255", "::", "ff02::1"]
+        {
+            assert!(check(&guard, address).is_err(), "{address}");
+        }
+    }
+
+    #[test]
+    fn our_own_doors_are_never_dialled_whatever_is_open() {
+        let everything: Vec<IpNet> = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
+        let doors = vec!["127.0.0.1:3128".parse().unwrap(), "[2001:db8::7]:3128".parse().unwrap()];
+        let guard = Guard::new(doors, everything);
+        for address in ["127.0.0.1:3128", "[::ffff:127.0.0.1]:3128", "[64:ff9b::127.0.0.1]:3128", "[2001:db8::7]:3128"]
+        {
+            assert_eq!(check(&guard, address), Err(Guarded::Ourselves), "{address}");
+        }
+        for address in ["127.0.0.1:3129", "127.0.0.2:3128", "[2001:db8::8]:3128"] {
+            assert_eq!(check(&guard, address), Ok(()), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_door_on_all_addresses_is_at_each_address_of_this_machine() {
+        let everything: Vec<IpNet> = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
+        for door in ["0.0.0.0:3128", "[::]:3128"] {
+            let guard = Guard::new(vec![door.parse().unwrap()], everything.clone());
+            let mut ours =
+                vec!["127.0.0.1:3128".to_owned(), "127.8.8.8:3128".into(), "[::1]:3128".into(), "0.0.0.0:3128".into()];
+            ours.extend(outward_address().map(|ip| format!("{ip}:3128")));
+            for address in ours {
+                assert_eq!(check(&guard, &address), Err(Guarded::Ourselves), "{address}");
+            }
+            assert_eq!(check(&guard, "127.0.0.1:80"), Ok(()));
+            assert_eq!(check(&guard, "9.9.9.9:3128"), Ok(()), "a proxy of somebody else");
+        }
+    }
+
+    /// An address of this machine besides loopback, if it has one. Connecting a UDP socket sends nothing.
+    fn outward_address() -> Option<Ipv4Addr> {
+        let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+        socket.connect("9.9.9.9:9").ok()?;
+        match socket.local_addr().ok()?.ip() {
+            IpAddr::V4(v4) => Some(v4),
+            IpAddr::V6(_) => None,
+        }
     }
 }

@@ -2,14 +2,27 @@
 //!
 //! [`Resolver`] turns a name into addresses, [`Guard`] says which addresses are nobody's business to reach through us
 //! (ourselves first of all), and [`dial`] opens a connection, which takes a `DialPermit` that only policy can make.
-//! Origin connections belong to one client connection; nothing here pools them. Every error knows its side.
+//! Origin connections belong to one client connection; nothing here pools them. Every error knows its [`Side`].
 //!
 //! Type to read first: [`OriginStream`].
 
 mod dial;
 mod guard;
+mod order;
 mod resolve;
+mod special;
 
 pub use dial::{DialError, OriginStream, dial};
 pub use guard::{Guard, Guarded};
 pub use resolve::{ResolveError, Resolver, ResolverError};
+
+/// Whose fault an error is: it decides status code and log level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The origin, its name or its network.
+    Origin,
+    /// What we depend on: the name servers.
+    Dependency,
+    /// This machine.
+    Ours,
+}

@@ -1,0 +1,105 @@
+//! HTTP/1: a request line (RFC 9112 §3).
+//!
+//! It is told by its first word and its last, `HTTP/1.x`. What is wrong in between is not judged here: lenient servers
+//! take much of it, so it has to reach the one that parses requests, and not pass as something else.
+
+use super::{Fault, Guess, Signature};
+use crate::access::Protocol;
+
+/// The longest method of the IANA registry has 17 (`UPDATEREDIRECTREF`); servers stop at 20 to 30.
+const METHOD_MAX: usize = 32;
+
+/// Methods that browsers and their like use. After these even a target with control bytes is HTTP: some servers take it.
+const KNOWN: [&[u8]; 9] = [b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"CONNECT", b"PATCH", b"TRACE"];
+
+/// A request line that arrives, and how far it was searched for its end: each byte is looked at once.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct RequestLine {
+    start: usize,
+    searched: usize,
+}
+
+/// A request line as far as it is there.
+enum Line<'a> {
+    /// What follows the method, without the end of line.
+    Whole(&'a [u8]),
+    /// The method is there and one of [`KNOWN`].
+    Begun,
+    /// It may be one.
+    Cut,
+    /// It is none, whatever follows.
+    None,
+}
+
+impl RequestLine {
+    pub fn look(&mut self, bytes: &[u8]) -> Guess {
+        match self.read(bytes) {
+            Line::Whole(line) if ends_in_http1(line) => Guess::Yes(Signature::of(Protocol::Http)),
+            Line::Whole(_) | Line::None => Guess::No,
+            Line::Begun | Line::Cut => Guess::Perhaps,
+        }
+    }
+
+    pub fn conclude(mut self, bytes: &[u8], fault: Fault) -> Signature {
+        match self.read(bytes) {
+            Line::Begun => Signature::faulty(Protocol::Http, fault),
+            _ => Signature::faulty(Protocol::Other, fault),
+        }
+    }
+
+    fn read<'a>(&mut self, bytes: &'a [u8]) -> Line<'a> {
+        // Servers ignore empty lines before a request (RFC 9112 §2.2).
+        while bytes.get(self.start).is_some_and(|&b| ends_line(b)) {
+            self.start += 1;
+        }
+        let line = &bytes[self.start..];
+        let Some(end) = line.iter().take(METHOD_MAX + 1).position(|&b| !is_token(b)) else {
+            return if line.len() <= METHOD_MAX { Line::Cut } else { Line::None };
+        };
+        let (method, rest) = line.split_at(end);
+        if method.is_empty() || !is_blank(rest[0]) {
+            return Line::None;
+        }
+        let known = KNOWN.contains(&method);
+        let from = self.searched.saturating_sub(self.start + end);
+        let stop = rest[from..].iter().position(|&b| ends_line(b) || (!known && is_binary(b)));
+        self.searched = bytes.len();
+        match stop.map(|at| from + at) {
+            Some(at) if ends_line(rest[at]) => Line::Whole(&rest[..at]),
+            Some(_) => Line::None,
+            None if known => Line::Begun,
+            None => Line::Cut,
+        }
+    }
+}
+
+/// ` target HTTP/1.x`, the blanks being any, the case too: that is how lenient servers read it. `PRI * HTTP/2.0`
+/// (RFC 9113 §3.4) is no HTTP/1.
+fn ends_in_http1(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    let Some((target, version)) = line.split_last_chunk::<8>() else { return false };
+    let [name @ .., b'1', b'.', minor] = version else { return false };
+    name.eq_ignore_ascii_case(b"HTTP/")
+        && minor.is_ascii_digit()
+        && target.last().is_some_and(|&b| is_blank(b))
+        && !target.trim_ascii().is_empty()
+}
+
+/// RFC 9110 §5.6.2.
+fn is_token(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
+}
+
+/// What RFC 9112 §3 says lenient parsers take for a blank, save CR.
+fn is_blank(b: u8) -> bool {
+    matches!(b, b' ' | b'\t' | 0x0b | 0x0c)
+}
+
+/// CR and LF alone end a line for some servers.
+fn ends_line(b: u8) -> bool {
+    matches!(b, b'\r' | b'\n')
+}
+
+fn is_binary(b: u8) -> bool {
+    b < b' ' && !is_blank(b)
+}

@@ -1,0 +1,78 @@
+//! Hostile ClientHellos: whatever they say, the answer comes, and it does not depend on how they were cut.
+
+use proptest::prelude::*;
+
+use super::{concluded, hellos};
+use crate::access::Protocol;
+use crate::detect::{Fault, Step, detect};
+
+fn hello() -> impl Strategy<Value = Vec<u8>> {
+    let message = hellos::message(&hellos::body(&hellos::browser_extensions("www.example.fr")));
+    (1usize..2000).prop_map(move |size| hellos::records(&message, size))
+}
+
+#[derive(Debug, Clone)]
+enum Mutation {
+    Set(usize, u8),
+    Insert(usize, Vec<u8>),
+    Remove(usize, usize),
+    Truncate(usize),
+}
+
+fn mutation() -> impl Strategy<Value = Mutation> {
+    let at = prop_oneof![0usize..120, 0usize..3000];
+    prop_oneof![
+        (at.clone(), any::<u8>()).prop_map(|(at, b)| Mutation::Set(at, b)),
+        (at.clone(), prop_oneof![Just(0u8), Just(1), Just(0xff)]).prop_map(|(at, b)| Mutation::Set(at, b)),
+        (at.clone(), proptest::collection::vec(any::<u8>(), 1..40)).prop_map(|(at, b)| Mutation::Insert(at, b)),
+        (at.clone(), 1usize..200).prop_map(|(at, n)| Mutation::Remove(at, n)),
+        at.prop_map(Mutation::Truncate),
+    ]
+}
+
+fn mutate(bytes: &mut Vec<u8>, mutation: Mutation) {
+    let length = bytes.len();
+    match mutation {
+        Mutation::Set(at, b) if at < length => bytes[at] = b,
+        Mutation::Insert(at, more) if at < length => drop(bytes.splice(at..at, more)),
+        Mutation::Remove(at, n) if at < length => drop(bytes.drain(at..length.min(at + n))),
+        Mutation::Truncate(at) => bytes.truncate(at),
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn a_mutated_hello_has_one_answer(
+        mut bytes in hello(),
+        mutations in proptest::collection::vec(mutation(), 1..6),
+        mut cuts in proptest::collection::vec(0usize..4000, 0..8),
+    ) {
+        mutations.into_iter().for_each(|m| mutate(&mut bytes, m));
+        let whole = concluded(&[bytes.len()], &bytes);
+        cuts.iter_mut().for_each(|cut| *cut = (*cut).min(bytes.len()));
+        cuts.push(bytes.len());
+        cuts.sort_unstable();
+        let cut = concluded(&cuts, &bytes);
+        // A fault may be known before the bytes that follow it are; the protocol and the name may not differ.
+        prop_assert_eq!(cut.protocol, whole.protocol);
+        prop_assert_eq!(cut.sni, whole.sni);
+        prop_assert_eq!(cut.fault, whole.fault);
+    }
+
+    #[test]
+    fn no_bytes_hurt(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let signature = concluded(&[bytes.len()], &bytes);
+        prop_assert_eq!(signature.protocol == Protocol::Silent, bytes.is_empty());
+    }
+
+    #[test]
+    fn bytes_behind_a_record_header_are_read_to_an_answer(fragment in proptest::collection::vec(any::<u8>(), 5..300)) {
+        let bytes = hellos::record(&hellos::message(&fragment));
+        let Step::Done(signature) = detect(&bytes) else { panic!("a whole record left a doubt") };
+        prop_assert_eq!(signature.protocol, Protocol::Tls);
+        prop_assert!(signature.fault.is_none_or(|f| f != Fault::Incomplete));
+    }
+}
