@@ -14,7 +14,6 @@ use crate::access::{GatewayName, Row, Stream};
 pub mod embedded;
 pub mod found;
 mod query;
-#[cfg(test)]
 pub mod suite;
 
 pub use embedded::Embedded;
