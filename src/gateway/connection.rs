@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
 use crate::access::{Client, Ending, Timestamp};
-use crate::identity;
+use crate::identity::{self, Occupant};
 use crate::listen::Accepted;
 use crate::metrics::METRICS;
 
@@ -38,7 +38,11 @@ pub struct ClientConnection {
 impl ClientConnection {
     /// Who the client is, asked for each access: an address may change person.
     pub fn identify(&self, snapshot: &Snapshot) -> Client {
-        identity::identify(snapshot.rules.people(), self.client)
+        let occupant = |address| {
+            let (person, groups) = snapshot.rules.people().occupant(address)?;
+            Some(Occupant { person: person.clone(), groups: groups.to_vec() })
+        };
+        identity::identify(&occupant, self.client)
     }
 
     /// An origin connection carries the client's connection into the log.

@@ -3,10 +3,10 @@
 use ::http::header::{ACCEPT_LANGUAGE, CONNECTION, CONTENT_LANGUAGE, HeaderMap, HeaderName, HeaderValue};
 use ::http::{Response, StatusCode};
 
-use crate::access::{Access, ActionTaken, Ending, Outcome, Reason, Reference, RuleName, Scheme, Timestamp};
+use crate::access::{Access, ActionTaken, Ending, Outcome, Reason, Reference, RuleName, Scheme};
 use crate::config::{College, Config};
 use crate::metrics::METRICS;
-use crate::policy::Duties;
+use crate::policy::{self, Duties};
 
 use super::answer::{self, BlockPage, ErrorPage, Failure, Language, School};
 use super::body::ReplyBody;
@@ -122,7 +122,7 @@ impl<'a> Reply<'a> {
     /// The words of a refusal, for whatever carries them.
     pub fn refusal_text(&self, access: &Access, judgement: &Judgement) -> String {
         let rules = &self.snapshot.rules;
-        let language = self.language.into();
+        let language = words(self.language);
         let reason = &judgement.reason;
         let category = reason.category.as_ref().and_then(|name| rules.category(name));
         let rule = rules.rule(&reason.rule);
@@ -176,6 +176,14 @@ fn school(config: &Config) -> School<'_> {
     }
 }
 
+/// The language of policy's labels.
+pub fn words(language: Language) -> policy::Language {
+    match language {
+        Language::French => policy::Language::French,
+        Language::English => policy::Language::English,
+    }
+}
+
 /// A page with the fields that every page of ours has.
 fn page(status: StatusCode, language: Language, text: String) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::own(text));
@@ -192,9 +200,4 @@ fn page(status: StatusCode, language: Language, text: String) -> Response<ReplyB
 pub fn and_close(mut response: Response<ReplyBody>) -> Response<ReplyBody> {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
-}
-
-/// The instant an answer of ours is about.
-pub fn now(gateway: &Gateway) -> Timestamp {
-    gateway.clock.now()
 }

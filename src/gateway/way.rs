@@ -44,7 +44,7 @@ impl NoWay {
             NoWay::Refused(_) | NoWay::Guarded(..) => Ending::Answered,
             NoWay::Unresolved(ResolveError::TimedOut) => Ending::TimedOut,
             NoWay::Unresolved(_) => Ending::OriginUnreachable,
-            NoWay::Undialled(error) if error.timed_out => Ending::TimedOut,
+            NoWay::Undialled(error) if error.timed_out() => Ending::TimedOut,
             NoWay::Undialled(_) => Ending::OriginUnreachable,
             NoWay::Untraceable(_) => Ending::Failed,
         }
@@ -56,7 +56,7 @@ impl NoWay {
             NoWay::Refused(_) | NoWay::Guarded(..) => Failure::AddressGuarded,
             NoWay::Unresolved(ResolveError::NoSuchName | ResolveError::NoAddress) => Failure::NameUnknown,
             NoWay::Unresolved(ResolveError::ServerFailed | ResolveError::TimedOut) => Failure::ResolverSilent,
-            NoWay::Undialled(error) if error.timed_out => Failure::OriginTimedOut,
+            NoWay::Undialled(error) if error.timed_out() => Failure::OriginTimedOut,
             NoWay::Undialled(_) => Failure::OriginUnreachable,
             NoWay::Untraceable(_) => Failure::NotRecorded,
         }

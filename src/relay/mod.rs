@@ -54,6 +54,16 @@ impl Counts {
     pub fn down(&self) -> u64 {
         self.down.load(Ordering::Relaxed)
     }
+
+    /// Counts bytes that went to the origin by another way than the relay.
+    pub fn add_up(&self, n: u64) {
+        self.up.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Counts bytes that came from the origin by another way than the relay.
+    pub fn add_down(&self, n: u64) {
+        self.down.fetch_add(n, Ordering::Relaxed);
+    }
 }
 
 /// Who ended a relay, and why.

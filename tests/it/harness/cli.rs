@@ -1,0 +1,67 @@
+//! The `ecluse` program as an operator runs it: arguments in, exit code, lines and errors out.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_ecluse");
+
+/// What one run of the program said.
+#[derive(Debug)]
+pub struct Said {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Said {
+    fn of(output: Output) -> Self {
+        let said = Said {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        };
+        assert!(!said.stderr.contains("panicked at"), "the program panicked: {}", said.stderr);
+        said
+    }
+
+    /// The standard output of a run that went well.
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "the command failed: {}{}", self.stdout, self.stderr);
+        self.stdout
+    }
+}
+
+/// The program with a clean environment.
+pub fn command(config: Option<&Path>, state: &Path) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.env_remove("STATE_DIRECTORY").env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET").env_remove("http_proxy");
+    command.arg("--state").arg(state).stdin(Stdio::null());
+    if let Some(config) = config {
+        command.arg("--config").arg(config);
+    }
+    command
+}
+
+/// Runs a command to its end.
+pub fn run(config: Option<&Path>, state: &Path, arguments: &[&str]) -> Said {
+    let output = command(config, state).args(arguments).output();
+    Said::of(output.unwrap_or_else(|e| panic!("starting {PROGRAM}: {e}")))
+}
+
+/// Lines of JSON.
+pub fn rows(text: &str) -> Vec<Value> {
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    lines.map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("no JSON ({e}): {line}"))).collect()
+}
+
+/// A text field of a row; empty where it is missing or null.
+pub fn text<'a>(row: &'a Value, field: &str) -> &'a str {
+    row.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A number of a row; 0 where it is missing or null.
+pub fn number(row: &Value, field: &str) -> u64 {
+    row.get(field).and_then(Value::as_u64).unwrap_or_default()
+}

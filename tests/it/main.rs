@@ -1,0 +1,8 @@
+//! The integration tests: the real program, real sockets, real files. Nothing is faked but the internet.
+//!
+//! Each test reads in the order in which things happen: browser connects → gateway answers → origin saw → log holds.
+//! See `tests/README.md`.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "all of it is test code")]
+
+mod harness;
