@@ -98,11 +98,16 @@ fn many_days_are_written_with_few_files_open() {
         }
         insert(&store, &rows).await;
         insert(&store, &rows).await;
-        assert_eq!(search(&store, &everything(Stream::Accesses)).await, rows);
+        for _ in 0..5 {
+            assert_eq!(search(&store, &everything(Stream::Accesses)).await, rows);
+        }
         let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
         let directory = store.store.directory.clone();
-        let of_store = open.filter(|fd| fs::read_link(fd.path()).is_ok_and(|file| file.starts_with(&directory)));
-        assert!(of_store.count() <= 9, "a day open for writing is three files");
+        let of_store: Vec<_> =
+            open.flat_map(|fd| fs::read_link(fd.path())).filter(|file| file.starts_with(&directory)).collect();
+        // A day open for writing is three files. SQLite keeps the descriptor of a reader that closed beside a writer of
+        // the same process, since closing it would drop the writer's lock (fcntl(2)), and gives it to the next reader.
+        assert!(of_store.len() <= 12, "{of_store:?}");
     });
 }
 

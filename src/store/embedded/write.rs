@@ -24,23 +24,28 @@ impl DayFiles {
         DayFiles { directory: directory.into(), open: Vec::new() }
     }
 
-    /// Stores a batch: nothing of it if a row of it cannot be stored. Between the commits of two days a crash may leave
-    /// the first; the identical batch then completes it.
+    /// Stores a batch: nothing of it if a row of it cannot be stored. (A batch over more than [`OPEN_FILES`] days goes in parts
+    /// of so many days, and that is true of each part.) A crash between two commits may leave the first; the identical
+    /// batch then completes it.
     pub fn insert(&mut self, batch: &Batch) -> Result<(), StoreError> {
         check(batch)?;
-        let days = by_day(&batch.rows);
+        let days: Vec<_> = by_day(&batch.rows).into_iter().collect();
+        days.chunks(OPEN_FILES).try_for_each(|days| self.insert_days(batch.token.stream, days))
+    }
+
+    fn insert_days(&mut self, stream: Stream, days: &[(i32, Vec<&Row>)]) -> Result<(), StoreError> {
         let mut begun = Vec::with_capacity(days.len());
-        let stored = days.iter().try_for_each(|(&day, rows)| {
-            let (connection, path) = self.begin(day)?;
-            begun.push((connection, path));
-            let (connection, path) = begun.last().ok_or_else(|| StoreError::Stop("no day was begun".into()))?;
-            insert_rows(connection, batch.token.stream, rows).map_err(|e| e.into_store_error(path))
+        let stored = days.iter().try_for_each(|(day, rows)| {
+            let (connection, path) = self.begin(*day)?;
+            let inserted = insert_rows(&connection, stream, rows).map_err(|e| e.into_store_error(&path));
+            begun.push((*day, connection, path));
+            inserted
         });
         let ended = stored.and_then(|()| commit(&begun));
-        for (day, (connection, _)) in days.keys().zip(begun) {
+        for (day, connection, _) in begun {
             // A connection whose transaction does not end is closed, which ends it.
             if connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok() {
-                self.keep(*day, connection);
+                self.keep(day, connection);
             }
         }
         ended
@@ -151,8 +156,8 @@ fn is_stored(connection: &Connection, row: &Row) -> rusqlite::Result<bool> {
     connection.prepare_cached(&sql)?.query_row(params, |line| Ok(read_row(stream, line)? == *row))
 }
 
-fn commit(begun: &[(Connection, PathBuf)]) -> Result<(), StoreError> {
-    begun.iter().try_for_each(|(connection, path)| {
+fn commit(begun: &[(i32, Connection, PathBuf)]) -> Result<(), StoreError> {
+    begun.iter().try_for_each(|(_, connection, path)| {
         let committed = connection.execute_batch("COMMIT");
         committed.map_err(|source| classify(&DayError::Sql { path: path.clone(), source }))
     })

@@ -1,0 +1,114 @@
+//! Appending one line to the chain.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::{Event, Line, TrailError};
+use crate::access::Timestamp;
+
+/// No line is longer: twelve filters of 512 bytes, escaped, or 400 pseudonyms.
+pub(super) const LINE_MAX: usize = 64 * 1024;
+/// What the first line of all has for the one before.
+pub(super) const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// The SHA-256 of a line without its line feed, in hexadecimal.
+pub(super) fn hash(line: &[u8]) -> String {
+    digest(&SHA256, line).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The files of a trail, oldest first.
+pub(super) fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for file in fs::read_dir(directory)? {
+        let name = file?.file_name();
+        if name.to_str().is_some_and(|n| n.starts_with("consultations-") && n.ends_with(".jsonl")) {
+            files.push(directory.join(name));
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+/// Appends an event and syncs it; gives its number.
+pub(super) fn append(directory: &Path, now: Timestamp, event: Event) -> Result<u64, TrailError> {
+    append_line(directory, now, event).map_err(|e| TrailError { path: directory.into(), why: e.to_string() })
+}
+
+fn append_line(directory: &Path, now: Timestamp, event: Event) -> io::Result<u64> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    // Held until the end of this function: processes take turns.
+    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(directory.join("lock"))?;
+    lock.lock()?;
+
+    let newest = files(directory)?.pop();
+    let end = newest.as_deref().map_or(Ok(End::of_nothing()), End::of_file)?;
+    let line = Line { number: end.number + 1, previous: end.hash, time: now, event };
+    let mut bytes = Vec::new();
+    if end.is_torn && newest.as_ref().is_some_and(|newest| *newest >= path_of(directory, now)) {
+        bytes.push(b'\n');
+    }
+    let feed = bytes.len();
+    serde_json::to_writer(&mut bytes, &line)?;
+    bytes.push(b'\n');
+    if bytes.len() - feed > LINE_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the question is too long to be written down"));
+    }
+    write_synced(directory, newest, now, &bytes)?;
+    Ok(line.number)
+}
+
+fn path_of(directory: &Path, now: Timestamp) -> PathBuf {
+    let text = now.to_string();
+    directory.join(format!("consultations-{}.jsonl", text.get(..7).unwrap_or(&text)))
+}
+
+fn write_synced(directory: &Path, newest: Option<PathBuf>, now: Timestamp, bytes: &[u8]) -> io::Result<()> {
+    let this_month = path_of(directory, now);
+    let path = newest.filter(|newest| *newest > this_month).unwrap_or(this_month);
+    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    File::open(directory)?.sync_all()
+}
+
+/// Where the chain stands.
+struct End {
+    number: u64,
+    hash: String,
+    is_torn: bool,
+}
+
+impl End {
+    fn of_nothing() -> Self {
+        End { number: 0, hash: BEGINNING.into(), is_torn: false }
+    }
+
+    fn of_file(path: &Path) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        // Enough for a torn line and the whole one before it.
+        let start = length.saturating_sub(2 * LINE_MAX as u64 + 2);
+        file.seek(SeekFrom::Start(start))?;
+        let mut tail = Vec::new();
+        file.read_to_end(&mut tail)?;
+        let is_torn = !tail.ends_with(b"\n");
+        let text = tail.strip_suffix(b"\n").unwrap_or(&tail);
+        let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+        let last = lines.last().copied().unwrap_or_default();
+        // A torn line counts as one, although it does not tell its number.
+        let known = lines.iter().rev().zip(0u64..).find_map(|(line, behind)| {
+            serde_json::from_slice::<Line>(line).ok().map(|line| line.number.saturating_add(behind))
+        });
+        let number = known.unwrap_or(if start == 0 { lines.len() as u64 } else { 0 });
+        if number == 0 {
+            let why =
+                format!("the end of {} is no line of a trail: somebody altered it; set the file aside for who investigates", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        Ok(End { number, hash: hash(last), is_torn })
+    }
+}
