@@ -77,7 +77,7 @@ async fn serve(config: Config, config_file: Option<&Path>, state: Option<&Path>)
     let log = AccessLog::open(journal_settings(&config)?, clock.clone())?;
     log.set_roster(snapshot.rules.people().names());
     let resolver = Resolver::new(&config.resolver.servers, config.resolver.timeout, config.resolver.cache_entries as u64)?;
-    let shipping = shipping::start(&config, &log, clock.clone());
+    let shipping = shipping::start(&config, &log);
 
     // Traffic.
     let gateway = Gateway::new(snapshot, log, resolver, clock.clone());

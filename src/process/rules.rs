@@ -10,7 +10,7 @@ use tokio::process::Command;
 use crate::clock::Clock;
 use crate::config::{Config, Problems, starter};
 use crate::gateway::Snapshot;
-use crate::lists::{Catalogue, Image, ImageError};
+use crate::lists::{Catalogue, Image, ImageError, Problem};
 use crate::origin::Guard;
 use crate::policy::Ruleset;
 
@@ -21,10 +21,16 @@ pub enum RulesError {
     Starter { directory: PathBuf, error: std::io::Error },
     #[error(transparent)]
     Problems(#[from] Problems),
+    #[error("{}", in_lines(.0))]
+    Catalogue(Vec<Problem>),
     #[error("the lists cannot be compiled:\n{0}")]
     Compile(String),
     #[error("the compiled lists {path}: {error}")]
     Image { path: PathBuf, error: ImageError },
+}
+
+fn in_lines(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Everything checked whole, or an error; nothing in force is touched.
@@ -49,11 +55,11 @@ async fn current_image(config: &Config) -> Result<Image, RulesError> {
     let (rules, lists) = (config.rules.directory.join("lists"), config.paths.lists.clone());
     let wanted = blocking(move || Catalogue::read(&rules, &lists).map(|catalogue| catalogue.fingerprint()))
         .await
-        .map_err(|problems| RulesError::Problems(problems.into()))?;
+        .map_err(RulesError::Catalogue)?;
     match open(config).await {
         Ok(image) if image.source_fingerprint() == wanted => return Ok(image),
         Ok(_) => tracing::info!("the lists have changed: compiling"),
-        Err(RulesError::Image { error, .. }) if error.is_absent() => tracing::info!("compiling the lists"),
+        Err(_) if !config.paths.image.exists() => tracing::info!("compiling the lists"),
         Err(error) => tracing::warn!("{error}; compiling anew"),
     }
     compile_in_child(config).await?;

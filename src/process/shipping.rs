@@ -5,7 +5,6 @@ use std::thread::JoinHandle;
 use tokio::sync::watch;
 
 use crate::accesslog::{AccessLog, ShipSettings, ship};
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::Embedded;
 
@@ -16,7 +15,7 @@ pub struct Shipping {
 }
 
 /// Starts shipping where this machine holds the store.
-pub fn start(config: &Config, log: &AccessLog, clock: Clock) -> Shipping {
+pub fn start(config: &Config, log: &AccessLog) -> Shipping {
     let (stop, stopped) = watch::channel(false);
     if !config.role.central {
         return Shipping { stop, thread: None };
@@ -27,8 +26,8 @@ pub fn start(config: &Config, log: &AccessLog, clock: Clock) -> Shipping {
             Ok(runtime) => runtime,
             Err(error) => return tracing::error!(%error, "the shipper does not start; records wait in the journal"),
         };
-        match Embedded::open(&directory, &clock) {
-            Ok(store) => runtime.block_on(ship(&log, &store, &ShipSettings::default(), stopped)),
+        match Embedded::open(&directory) {
+            Ok(store) => runtime.block_on(ship(log, &store, ShipSettings::default(), stopped)),
             Err(error) => tracing::error!(%error, "the store cannot be opened; records wait in the journal"),
         }
     };
