@@ -9,8 +9,8 @@ use ipnet::IpNet;
 
 use super::written::{At, Document, as_written, read};
 use super::{
-    College, Config, Guard, Journal, Limits, Listen, Log, OnFull, Paths, Persons, Problem, Problems, Recipients,
-    Resolver, Retention, Role, Rules, Store, StoreKind, default,
+    College, Config, Guard, Journal, Limits, Listen, Log, OnFull, Paths, Persons, Problem, Recipients, Resolver,
+    Retention, Role, Rules, Store, StoreKind, default,
 };
 use crate::access::{CollegeCode, GatewayName};
 
@@ -47,16 +47,38 @@ as_written! {
     pub(super) struct WrittenLog { level: String, }
 }
 
-/// Checks the text of a configuration file.
-pub(super) fn check(file: &Path, text: &str, state: &Path) -> Result<Config, Problems> {
+/// `section.key` of everything that can be written.
+#[cfg(test)]
+pub(super) fn keys() -> Vec<String> {
+    let sections = [
+        WrittenRole::KEYS,
+        WrittenCollege::KEYS,
+        WrittenGateway::KEYS,
+        WrittenListen::KEYS,
+        WrittenResolver::KEYS,
+        WrittenRules::KEYS,
+        WrittenJournal::KEYS,
+        WrittenStore::KEYS,
+        WrittenRetention::KEYS,
+        WrittenPersons::KEYS,
+        WrittenLimits::KEYS,
+        WrittenGuard::KEYS,
+        WrittenLog::KEYS,
+    ];
+    let named = WrittenFile::KEYS.iter().zip(sections);
+    named.flat_map(|(section, keys)| keys.iter().map(move |key| format!("{section}.{key}"))).collect()
+}
+
+/// Checks the text of a configuration file: whole, with the default wherever something is wrong, and what is wrong.
+pub(super) fn check(file: &Path, text: &str, state: &Path) -> (Config, Vec<Problem>) {
     let mut document = Document::new(file, text);
     let written: WrittenFile = read(&mut document);
     let mut check = Check { document, directory: file.parent().unwrap_or(Path::new("")), paths: Paths::under(state) };
     let mut config = check.config(written);
     config.file = Some(file.to_owned());
     config.notes = notes(&config, file);
-    check.document.finish()?;
-    Ok(config)
+    let problems = check.document.finish().err().map_or_else(Vec::new, |problems| problems.0);
+    (config, problems)
 }
 
 /// Without a file: every default, and what makes a trial on one machine work.
@@ -237,7 +259,7 @@ impl Check<'_> {
         for At { value: text, span } in written.recipients.map(|at| at.value).unwrap_or_default() {
             match text.parse::<age::x25519::Recipient>() {
                 Ok(_) => given.push(text),
-                Err(e) => self.document.problem(
+                Err(e) => self.document.secret_problem(
                     &span,
                     format!("this is no age recipient: {e}"),
                     "paste the public key, \"age1…\", that `age-keygen` prints; never the secret one",

@@ -190,13 +190,22 @@ impl Config {
     /// # Errors
     /// Every problem of the file at once.
     pub fn load(file: Option<&Path>, state: Option<&Path>) -> Result<Config, Problems> {
+        match Config::read(file, state)? {
+            (config, problems) if problems.is_empty() => Ok(config),
+            (_, problems) => Err(Problems(problems)),
+        }
+    }
+
+    /// The same for who wants to find more problems elsewhere: what is wrong in the file, and a configuration in which
+    /// the default stands in for it. Never to be run.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn read(file: Option<&Path>, state: Option<&Path>) -> Result<(Config, Vec<Problem>), Problems> {
         let state = paths::state_directory(state, |name| std::env::var_os(name));
         match file {
-            None => Ok(check::embedded(&state)),
-            Some(file) => {
-                let text = problem::read_text(file, "the configuration")?;
-                check::check(file, &text, &state)
-            }
+            None => Ok((check::embedded(&state), Vec::new())),
+            Some(file) => Ok(check::check(file, &read_text(file, "the configuration")?, &state)),
         }
     }
 }

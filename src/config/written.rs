@@ -39,6 +39,13 @@ impl<'t> Document<'t> {
         self.problems.push((span.start, problem));
     }
 
+    /// The same without showing the line, which may hold a secret.
+    pub fn secret_problem(&mut self, span: &Range<usize>, what: impl Into<String>, help: impl Into<String>) {
+        let problem = Problem { excerpt: None, ..self.problem_at(span, what, help) };
+        self.problems.push((span.start, problem));
+    }
+
+    /// One that is not (yet) held against the text.
     pub fn problem_at(&self, span: &Range<usize>, what: impl Into<String>, help: impl Into<String>) -> Problem {
         let start = floor_char(self.text, span.start);
         let line_start = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);

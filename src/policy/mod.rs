@@ -35,6 +35,7 @@ mod explain;
 mod judge;
 mod labels;
 mod people;
+mod problem;
 mod rule;
 mod ruleset;
 mod schedule;

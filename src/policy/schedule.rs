@@ -89,7 +89,10 @@ fn minute_of(monday: Date, day: i64, minute: u16) -> Option<DateTime> {
 /// `08:30` as minutes of the day; `24:00` is the end of the day.
 pub(super) fn parse_minute(text: &str) -> Option<u16> {
     let (hours, minutes) = text.split_once(':')?;
-    let two_digits = |part: &str| (part.len() == 2).then(|| part.parse::<u16>().ok()).flatten();
+    let two_digits = |part: &str| match part.as_bytes() {
+        [b'0'..=b'9', b'0'..=b'9'] => part.parse::<u16>().ok(),
+        _ => None,
+    };
     let (hours, minutes) = (two_digits(hours)?, two_digits(minutes)?);
     let minute = hours * 60 + minutes;
     (minutes < 60 && minute <= DAY).then_some(minute)
