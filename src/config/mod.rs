@@ -1,1 +1,205 @@
 //! TOML as written, checked whole, handed on as known good.
+//!
+//! Three steps, each in its file: [`written`] reads the text and keeps where everything stands; [`check`] turns what is
+//! written into a [`Config`] and collects *every* problem with file, line, column and cure; [`default`] holds each
+//! default once, with its reason. A configuration with any problem is none: [`Config::load`] gives all or nothing.
+//!
+//! This module reads files and the environment, synchronously. It opens no socket and knows nothing of what its
+//! values are used for. Type to read first: [`Config`].
+
+mod check;
+pub mod default;
+mod paths;
+mod problem;
+pub mod starter;
+pub(crate) mod suggest;
+pub(crate) mod written;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::access::{CollegeCode, GatewayName};
+
+pub(crate) use check::network;
+pub use paths::Paths;
+pub(crate) use problem::read_text;
+pub use problem::{Problem, Problems};
+
+/// The whole configuration, known good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The file it was read from; `None`: embedded defaults.
+    pub file: Option<PathBuf>,
+    pub role: Role,
+    pub college: College,
+    pub gateway: GatewayName,
+    pub listen: Listen,
+    pub resolver: Resolver,
+    pub rules: Rules,
+    pub journal: Journal,
+    pub store: Store,
+    pub retention: Retention,
+    pub persons: Persons,
+    pub limits: Limits,
+    pub guard: Guard,
+    pub log: Log,
+    pub paths: Paths,
+    /// What works and deserves a word all the same.
+    pub notes: Vec<Problem>,
+}
+
+/// Which halves of the product this machine runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Role {
+    pub gateway: bool,
+    pub central: bool,
+}
+
+/// The school, as its pages name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct College {
+    pub code: CollegeCode,
+    pub name: String,
+    /// Mail address for corrections and questions; empty: the pages say "the school's office".
+    pub contact: String,
+    /// How to reach the data-protection officer.
+    pub data_protection_officer: String,
+    /// Who answers for the school.
+    pub head: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// Where browsers set to use a proxy come in.
+    pub explicit: Vec<SocketAddr>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolver {
+    /// Empty: those of the system.
+    pub servers: Vec<SocketAddr>,
+    pub timeout: Duration,
+    pub cache_entries: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// Holds `policy.toml`, `people.csv` and `lists/*.toml`.
+    pub directory: PathBuf,
+    /// The directory is ours: the starter set is written there by [`starter::write_to`] before it is read.
+    pub starter: bool,
+}
+
+/// What happens to traffic that cannot be written down because the disk is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFull {
+    /// Nothing that cannot be traced passes.
+    Refuse,
+    /// It passes, and a gap record says since when, until when and how many.
+    Allow,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Journal {
+    pub directory: PathBuf,
+    pub segment_bytes: u64,
+    pub segment_age: Duration,
+    /// Appends within this window share one fsync.
+    pub sync: Duration,
+    pub max_bytes: u64,
+    /// A flow still open after this time gets a row for the slice.
+    pub slice: Duration,
+    pub on_full: OnFull,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreKind {
+    /// SQLite, one file a UTC day.
+    Embedded,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    pub kind: StoreKind,
+    pub directory: PathBuf,
+}
+
+/// How long rows are kept, in days: signed policy of the school, not a constant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    pub accesses_days: u32,
+    pub connections_days: u32,
+}
+
+/// Who can turn a pseudonym back into a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recipients {
+    /// Nobody: no person is recorded.
+    Nobody,
+    /// A trial: the process makes a key of its own in this file at its start, and says so.
+    Trial { key_file: PathBuf },
+    /// `age1…` recipients, checked.
+    Given(Vec<String>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Persons {
+    pub recipients: Recipients,
+}
+
+/// Bounds and deadlines of every wait and every buffer on the path of traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// A request's head must be complete within this time.
+    pub header: Duration,
+    pub header_bytes: usize,
+    pub header_fields: usize,
+    /// A client connection may wait this long for its next request.
+    pub keep_alive: Duration,
+    /// A body or a response may stand still this long.
+    pub body_idle: Duration,
+    pub tunnel_idle: Duration,
+    pub dial: Duration,
+    /// The first bytes of a tunnel: after this time the client counts as silent.
+    pub detect: Duration,
+    pub connections: usize,
+    pub connections_per_client: usize,
+    /// At the end, open flows have this long to finish.
+    pub drain: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guard {
+    /// Networks that are refused as origins unless they stand here: loopback, private, link-local…
+    pub allow: Vec<IpNet>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+}
+
+impl Config {
+    /// Reads and checks `file`, or takes the embedded defaults for a trial: loopback only, loopback origins allowed,
+    /// the starter rules. `state` overrides the state directory.
+    ///
+    /// # Errors
+    /// Every problem of the file at once.
+    pub fn load(file: Option<&Path>, state: Option<&Path>) -> Result<Config, Problems> {
+        let state = paths::state_directory(state, |name| std::env::var_os(name));
+        match file {
+            None => Ok(check::embedded(&state)),
+            Some(file) => {
+                let text = problem::read_text(file, "the configuration")?;
+                check::check(file, &text, &state)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

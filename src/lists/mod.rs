@@ -1,1 +1,21 @@
 //! List files: parsed, compiled, mapped.
+//!
+//! Text goes one road: a [`Catalogue`] says which lists there are, [`compile`] reads them line by line into one image
+//! file, [`Image`] maps it and answers which lists hold a target and, for refusals and explanations, which line of
+//! which file it was. A list with bad lines is usable: each is a [`Problem`] and none hides the next.
+//! Nothing here knows policy (whether being listed means being refused) or opens a socket.
+//!
+//! Type to read first: [`Image`]; the file's format is specified in [`image`].
+
+mod catalogue;
+mod compile;
+pub mod image;
+mod meta;
+mod problem;
+
+pub use crate::matcher::{Candidate, ListId, ListMatches};
+pub use catalogue::{Catalogue, Format, Source};
+pub use compile::{CompileError, CompileReport, ListText, compile};
+pub use image::{Image, ImageError};
+pub use meta::{ListMeta, Usage};
+pub use problem::Problem;

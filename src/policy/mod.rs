@@ -1,23 +1,55 @@
 //! Who may reach what, when, and why not.
+//!
+//! Text (`policy.toml`, `people.csv`) and the image of the lists become a [`Ruleset`], an immutable snapshot. Its
+//! `decide_*` are pure functions of an [`crate::access::Access`]: same input, same answer, same reason. They are asked
+//! again whenever more is known: the name, the address, the first bytes, the request.
+//!
+//! # Precedence
+//!
+//! This is the one place that says which rule wins.
+//!
+//! 1. **Rules are tried in the order of the file; the first that matches decides**, with its action and its duties. A
+//!    rule matches when all of *who*, *when* and *what* hold. *What*: any of its categories, lists, hosts, URLs or
+//!    addresses covers the target, and the port, protocol and scheme are among those it names (naming none: any).
+//! 2. What no rule decides gets the policy's `default`; the reason then names the rule `default`.
+//! 3. **Two names** (a CONNECT for one, the SNI of another) are judged one by one and the stricter answer wins. Being
+//!    shielded from inspection needs one of them; being a help-line, or having its path kept, needs both.
+//! 4. **A resolved address only makes it worse**: a list of addresses refuses the name that leads there, but never allows
+//!    it, since anybody can point a name at an allowed address. (The `addresses` written in a rule count either way:
+//!    there the author meant the machine. So does an address that the client itself asked for.)
+//! 5. **An early answer refuses only what every later answer would refuse**: while the address or the protocol is unknown,
+//!    a rule that might still allow holds back the refusals of the rules behind it.
+//! 6. A rule with the duty `log-only` never decides: the walk goes on, and where the end is "allow" the reason names that
+//!    rule and the row is flagged.
+//! 7. Several schedules of one rule: any of the plain ones, and none of those with `!`.
+//!
+//! Who a client is: the groups that `people.csv` gives to its address; where it gives none, those whose networks hold the
+//! address; else the default group.
+//!
+//! This module knows no socket and no clock. Type to read first: [`Ruleset`].
 
-/// Lets `origin::dial` open one connection.
-#[derive(Debug)]
-pub struct DialPermit(());
-
-/// Lets `relay` or the HTTP client send.
-#[derive(Debug)]
-pub struct RelayPermit(());
+mod action;
+mod compile;
+mod expect;
+mod explain;
+mod judge;
+mod labels;
+mod people;
+mod rule;
+mod ruleset;
+mod schedule;
+mod target;
+mod written;
 
 #[cfg(test)]
-impl DialPermit {
-    pub(crate) fn for_test() -> Self {
-        DialPermit(())
-    }
-}
+mod tests;
 
-#[cfg(test)]
-impl RelayPermit {
-    pub(crate) fn for_test() -> Self {
-        RelayPermit(())
-    }
-}
+pub use action::{
+    AddressAction, ConnectionAction, Decision, DialPermit, Duties, FlowAction, RelayPermit, RequestAction, SendAction,
+};
+pub use expect::Tried;
+pub use explain::{Considered, Explanation};
+pub use labels::{Category, Group, Language, RuleSummary};
+pub use people::People;
+pub use ruleset::Ruleset;
+pub use target::{target_of_connect, target_of_url};

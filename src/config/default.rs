@@ -1,0 +1,54 @@
+//! Each default once, with its reason. `systemd/ecluse.toml` shows them all; a test compares the two.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Loopback: a gateway that nobody configured serves nobody else. 3128 is what squid's users have in their settings.
+pub const EXPLICIT: [SocketAddr; 2] =
+    [SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3128), SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 3128)];
+/// A well-formed code that no school bears, so that rows of a trial can't be taken for a school's.
+pub const COLLEGE_CODE: &str = "0000000A";
+pub const COLLEGE_NAME: &str = "Collège";
+pub const GATEWAY_NAME: &str = "passerelle";
+/// A browser gives up on a name after about 10 s: two servers can be asked before.
+pub const RESOLVER_TIMEOUT_MS: u64 = 4_000;
+/// A college asks for a few thousand names a day.
+pub const RESOLVER_CACHE_ENTRIES: u64 = 16_384;
+/// Ships within seconds on a busy gateway, and a lost disk loses one small file.
+pub const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
+/// What somebody looks for is found after this time at most, also on a quiet afternoon.
+pub const SEGMENT_SECONDS: u64 = 10;
+/// An access survives our death at once (the kernel has it); a power cut loses at most this window.
+pub const SYNC_MS: u64 = 50;
+/// Seven days of 600 tablets (2 million accesses of 400 bytes a day) with the centre away, and half as much again.
+pub const JOURNAL_MAX_BYTES: u64 = 8 * 1024 * 1024 * 1024;
+/// As IPFIX's active time-out (RFC 5102, common practice): no search waits for the end of a long tunnel.
+pub const SLICE_SECONDS: u64 = 600;
+/// Six months: CNIL 2021-122 asks for 6 to 12; visits are the more intrusive of the two streams.
+pub const ACCESSES_DAYS: u64 = 183;
+/// One year: CPCE art. R. 10-13.
+pub const CONNECTIONS_DAYS: u64 = 365;
+/// A slow tablet sends its request head in well under a second; a slow-loris never does.
+pub const HEADER_MS: u64 = 10_000;
+/// Browsers and origins keep below 16 KiB; single sign-on cookies go beyond.
+pub const HEADER_BYTES: u64 = 65_536;
+/// hyper's own limit as well.
+pub const HEADER_FIELDS: u64 = 100;
+/// Browsers reuse an idle proxy connection within this time.
+pub const KEEP_ALIVE_MS: u64 = 60_000;
+/// A long poll answers or says something within five minutes.
+pub const BODY_IDLE_MS: u64 = 300_000;
+/// Push channels of tablets send a sign of life every 15 to 29 minutes.
+pub const TUNNEL_IDLE_MS: u64 = 3_600_000;
+/// Two lost SYNs (1 s, 2 s, 4 s) and what a browser waits.
+pub const DIAL_MS: u64 = 10_000;
+/// A browser that asked for a tunnel speaks at once; who waits for the other side first has a protocol of its own.
+pub const DETECT_MS: u64 = 2_000;
+/// 600 tablets with 16 connections each; two descriptors a connection stay within `LimitNOFILE` of the unit.
+pub const CONNECTIONS: u64 = 10_000;
+/// A browser opens 32 to a proxy, and some devices run several.
+pub const CONNECTIONS_PER_CLIENT: u64 = 256;
+/// systemd kills after 90 s (`TimeoutStopSec`): downloads have most of that.
+pub const DRAIN_MS: u64 = 60_000;
+pub const LOG_LEVEL: &str = "info";
+/// An origin on this machine, for a trial: the only exception the embedded defaults make.
+pub const TRIAL_GUARD_ALLOW: [&str; 2] = ["127.0.0.0/8", "::1/128"];

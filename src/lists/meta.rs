@@ -1,0 +1,43 @@
+//! What an image says about each of its lists.
+
+use serde::{Deserialize, Serialize};
+
+use crate::access::{CategoryName, ListName};
+
+/// What a squidGuard `usage` file says a list is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Usage {
+    /// Made to refuse.
+    Black,
+    /// Made to allow.
+    White,
+    /// Made for either.
+    Both,
+}
+
+/// One list: where it comes from and how much of it was used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListMeta {
+    /// `ut1/adult`, or the source's name where the source is one list.
+    pub name: ListName,
+    pub category: CategoryName,
+    /// Other names of the same list (links in the folder): `ut1/porn`.
+    pub aliases: Vec<ListName>,
+    /// Where it is fetched from, or the path it was read from.
+    pub origin: String,
+    pub licence: String,
+    pub attribution: String,
+    /// The day of its newest file: `2026-08-17`.
+    pub source_date: Option<String>,
+    pub usage: Option<Usage>,
+    /// Distinct entries of any kind.
+    pub entries: u64,
+    /// Distinct host names and single addresses of a domain list.
+    pub names: u64,
+    pub urls: u64,
+    pub expressions: u64,
+    pub networks: u64,
+    /// The files of the list as entries name them, in the order [`crate::lists::Image`] numbers them.
+    pub(crate) files: Vec<String>,
+}

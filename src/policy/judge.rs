@@ -1,0 +1,355 @@
+//! The walk through the rules: what is known of an access in, the rule that decides out.
+//!
+//! The order of things is the one that [`super`] documents. Nothing here allocates but the reason of a refusal; the
+//! work of one walk is bounded by the number of rules and of entries written in them.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::action::Duties;
+use super::rule::{Place, Rule, Verdict, protocol_index, scheme_index};
+use super::ruleset::Ruleset;
+use crate::access::{Access, CategoryName, EntryRef, Host, HostName, ListName, Protocol, Reason, Scheme};
+use crate::lists::{Candidate, ListId, ListMatches};
+
+/// How many rules a policy may have: one bit each, in one cache line.
+pub(super) const MAX_RULES: usize = 512;
+/// The rule that a reason names where none decided.
+pub(super) const DEFAULT_RULE: &str = "default";
+
+/// When policy is asked. The first three know less than the last two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Connection,
+    Request,
+    Address,
+    Flow,
+    Send,
+}
+
+impl Stage {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::Connection => "connection",
+            Stage::Request => "request",
+            Stage::Address => "address",
+            Stage::Flow => "flow",
+            Stage::Send => "send",
+        }
+    }
+
+    fn is_last(self) -> bool {
+        matches!(self, Stage::Flow | Stage::Send)
+    }
+}
+
+/// The answer before it takes the shape of a stage.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub verdict: Verdict,
+    pub duties: Duties,
+    pub reason: Reason,
+}
+
+/// What a walk found. Indices into the rules.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Walk {
+    /// The first rule that matches; `None`: the default.
+    pub decided: Option<usize>,
+    /// The first allowing rule that may still match, before the deciding one.
+    pub held: Option<usize>,
+    /// The first refusing rule that matches and only logs.
+    pub logged: Option<usize>,
+}
+
+/// How a rule takes to an access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weighed {
+    NotThisClient,
+    NotNow,
+    NotThisPort,
+    NotThisProtocol,
+    NotThisScheme,
+    NotThisTarget,
+    /// It depends on what is not known yet.
+    Perhaps,
+    Matches,
+}
+
+/// What is known, whatever the name.
+pub(super) struct Facts {
+    who: u64,
+    holding: u64,
+    port: u16,
+    scheme: Scheme,
+    /// `None`: not seen yet.
+    protocol: Option<Protocol>,
+    resolved: Option<IpAddr>,
+    resolved_lists: ListMatches,
+    address_may_come: bool,
+}
+
+/// One name (or address) by which the target is judged.
+pub(super) struct Named {
+    candidate: Candidate,
+    lists: ListMatches,
+    /// Rules with a host that covers the name.
+    hosts: RuleBits,
+    literal: Option<IpAddr>,
+}
+
+/// What of a rule covered the target.
+pub(super) enum Cause<'r> {
+    List {
+        list: ListId,
+        category: &'r CategoryName,
+        entry_of: Option<IpAddr>,
+    },
+    Written(&'r Place),
+    /// The rule covers everything.
+    Everything,
+}
+
+impl Ruleset {
+    pub(super) fn judge(&self, access: &Access, stage: Stage) -> Judged {
+        let facts = self.facts(access, stage);
+        let first = self.named(&access.target.host, &access.target.path_and_query);
+        let walk = self.walk(&first, &facts);
+        let Some(other) = &access.target.other_name else {
+            return self.judged(walk, &first, &facts);
+        };
+        let second = self.named(&Host::Name(other.clone()), "");
+        let second_walk = self.walk(&second, &facts);
+        let (duties, second_duties) = (self.duties(walk), self.duties(second_walk));
+        let (stricter, name) = match self.verdict(second_walk) > self.verdict(walk) {
+            true => (second_walk, &second),
+            false => (walk, &first),
+        };
+        let mut judged = self.judged(stricter, name, &facts);
+        if judged.verdict == Verdict::Allow {
+            judged.duties = together(duties, second_duties);
+        }
+        judged
+    }
+
+    pub(super) fn facts(&self, access: &Access, stage: Stage) -> Facts {
+        let target = &access.target;
+        let protocol_known = stage.is_last() || target.protocol != Protocol::Unseen;
+        Facts {
+            who: self.policy.who(&access.client, &self.people),
+            holding: self.policy.timetable.holding(access.start),
+            port: target.port,
+            scheme: target.scheme,
+            protocol: protocol_known.then_some(target.protocol),
+            resolved: target.address,
+            resolved_lists: target.address.map_or(ListMatches::EMPTY, |a| self.image.matches_address(a)),
+            address_may_come: target.address.is_none() && !stage.is_last(),
+        }
+    }
+
+    pub(super) fn named(&self, host: &Host, path_and_query: &str) -> Named {
+        let candidate = Candidate::new(host, path_and_query);
+        let mut lists = self.image.matches(&candidate);
+        match host {
+            Host::Name(name) => Named { candidate, lists, hosts: self.policy.hosts.covering(name), literal: None },
+            Host::Address(address) => {
+                lists.union_with(&self.image.matches_address(*address));
+                Named { candidate, lists, hosts: RuleBits::default(), literal: Some(*address) }
+            }
+        }
+    }
+
+    pub(super) fn walk(&self, name: &Named, facts: &Facts) -> Walk {
+        let mut walk = Walk::default();
+        for (i, rule) in self.policy.rules.iter().enumerate() {
+            match weigh(i, rule, name, facts) {
+                Weighed::Perhaps if rule.verdict == Verdict::Allow => walk.held = walk.held.or(Some(i)),
+                Weighed::Matches if rule.duties.log_only => walk.logged = walk.logged.or(Some(i)),
+                Weighed::Matches => {
+                    walk.decided = Some(i);
+                    break;
+                }
+                _ => {}
+            }
+        }
+        walk
+    }
+
+    /// A refusal waits for the answer of an earlier rule that may still allow.
+    pub(super) fn verdict(&self, walk: Walk) -> Verdict {
+        match (walk.held, walk.decided) {
+            (Some(_), _) => Verdict::Allow,
+            (None, Some(rule)) => self.policy.rules[rule].verdict,
+            (None, None) => self.policy.default,
+        }
+    }
+
+    fn duties(&self, walk: Walk) -> Duties {
+        let rule = walk.held.or(walk.decided);
+        let mut duties = rule.map_or(Duties::default(), |rule| self.policy.rules[rule].duties);
+        duties.log_only = walk.logged.is_some() && self.verdict(walk) == Verdict::Allow;
+        duties
+    }
+
+    /// The rule whose name the row bears.
+    pub(super) fn answering(&self, walk: Walk) -> Option<usize> {
+        match self.duties(walk).log_only {
+            true => walk.logged,
+            false => walk.held.or(walk.decided),
+        }
+    }
+
+    fn judged(&self, walk: Walk, name: &Named, facts: &Facts) -> Judged {
+        let verdict = self.verdict(walk);
+        let reason = match self.answering(walk) {
+            None => Reason::rule(self.policy.default_name.clone(), self.version().clone()),
+            Some(rule) => {
+                let rule = &self.policy.rules[rule];
+                // An entry is looked up in the text of the lists: worth it for a refusal, real or only logged.
+                let with_entry = rule.verdict == Verdict::Refuse;
+                self.reason(rule, name, facts, with_entry)
+            }
+        };
+        Judged { verdict, duties: self.duties(walk), reason }
+    }
+
+    pub(super) fn reason(&self, rule: &Rule, name: &Named, facts: &Facts, with_entry: bool) -> Reason {
+        let cause = cause(rule, name, facts);
+        let (category, list): (Option<CategoryName>, Option<ListName>) = match &cause {
+            Cause::List { list, category, .. } => {
+                (Some((*category).clone()), self.image.list(*list).map(|meta| meta.name.clone()))
+            }
+            _ => (None, None),
+        };
+        let entry = if with_entry { self.entry(&cause, name) } else { None };
+        Reason { rule: rule.name.clone(), category, list, entry, version: self.version().clone() }
+    }
+
+    fn entry(&self, cause: &Cause<'_>, name: &Named) -> Option<EntryRef> {
+        match cause {
+            Cause::List { list, entry_of: None, .. } => self.image.entry(*list, &name.candidate),
+            Cause::List { list, entry_of: Some(address), .. } => {
+                let by_address = self.image.entry_for_address(*list, *address);
+                by_address.or_else(|| self.image.entry(*list, &name.candidate))
+            }
+            Cause::Written(place) => Some(place.entry()),
+            Cause::Everything => None,
+        }
+    }
+}
+
+pub(super) fn weigh(i: usize, rule: &Rule, name: &Named, facts: &Facts) -> Weighed {
+    if rule.who & facts.who == 0 {
+        return Weighed::NotThisClient;
+    }
+    if !rule.when.holds(facts.holding) {
+        return Weighed::NotNow;
+    }
+    if !rule.what.port(facts.port) {
+        return Weighed::NotThisPort;
+    }
+    if !rule.what.schemes.holds(scheme_index(facts.scheme)) {
+        return Weighed::NotThisScheme;
+    }
+    let protocol_open = facts.protocol.is_none() && !rule.what.protocols.is_any();
+    if !protocol_open && !facts.protocol.is_none_or(|p| rule.what.protocols.holds(protocol_index(p))) {
+        return Weighed::NotThisProtocol;
+    }
+    match covers(i, rule, name, facts) {
+        true if protocol_open => Weighed::Perhaps,
+        true => Weighed::Matches,
+        false if facts.address_may_come && name.literal.is_none() && !rule.what.addresses.is_empty() => {
+            Weighed::Perhaps
+        }
+        false => Weighed::NotThisTarget,
+    }
+}
+
+fn covers(i: usize, rule: &Rule, name: &Named, facts: &Facts) -> bool {
+    let what = &rule.what;
+    what.all
+        || what.lists.intersects(&name.lists)
+        || name.hosts.contains(i)
+        || (rule.verdict == Verdict::Refuse && what.lists.intersects(&facts.resolved_lists))
+        || (!what.urls.is_empty() && what.url(&name.candidate).is_some())
+        || (!what.addresses.is_empty()
+            && name.literal.or(facts.resolved).is_some_and(|address| what.address(address).is_some()))
+}
+
+/// What covered the target, most telling first: a list (it has a category to show), then what the rule itself writes.
+fn cause<'r>(rule: &'r Rule, name: &Named, facts: &Facts) -> Cause<'r> {
+    let what = &rule.what;
+    if let Some((list, category)) = what.named.iter().find(|(list, _)| name.lists.contains(*list)) {
+        return Cause::List { list: *list, category, entry_of: name.literal };
+    }
+    let by_address = what.named.iter().find(|(list, _)| facts.resolved_lists.contains(*list));
+    if let Some((list, category)) = by_address.filter(|_| rule.verdict == Verdict::Refuse) {
+        return Cause::List { list: *list, category, entry_of: facts.resolved };
+    }
+    let host = name.candidate.target().name().and_then(|host| what.host(host)).map(|entry| &entry.place);
+    let url = || what.url(&name.candidate).map(|entry| &entry.place);
+    let address = || name.literal.or(facts.resolved).and_then(|a| what.address(a)).map(|entry| &entry.place);
+    host.or_else(url).or_else(address).map_or(Cause::Everything, Cause::Written)
+}
+
+/// Both names of one flow are allowed. A shield against inspection is a promise to the person: one name is enough.
+/// What leaves fewer traces needs both, or the second name would hide behind the first.
+fn together(a: Duties, b: Duties) -> Duties {
+    Duties {
+        help_line: a.help_line && b.help_line,
+        never_inspect: a.never_inspect || b.never_inspect,
+        keep_path: a.keep_path && b.keep_path,
+        log_only: a.log_only || b.log_only,
+    }
+}
+
+/// A set of rules.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RuleBits([u64; MAX_RULES / 64]);
+
+impl RuleBits {
+    fn contains(&self, rule: usize) -> bool {
+        self.0[rule / 64] >> (rule % 64) & 1 == 1
+    }
+
+    fn insert(&mut self, rule: usize) {
+        self.0[rule / 64] |= 1 << (rule % 64);
+    }
+}
+
+/// The hosts written in rules: one look-up per label of the name, however many rules there are.
+#[derive(Debug, Default)]
+pub(super) struct HostIndex(HashMap<Box<str>, Vec<(usize, bool)>>);
+
+impl HostIndex {
+    pub fn new(rules: &[Rule]) -> Self {
+        let mut index: HashMap<Box<str>, Vec<(usize, bool)>> = HashMap::new();
+        for (i, rule) in rules.iter().enumerate() {
+            for entry in &rule.what.hosts {
+                index.entry(entry.host.as_str().into()).or_default().push((i, entry.below_only));
+            }
+        }
+        HostIndex(index)
+    }
+
+    fn covering(&self, name: &HostName) -> RuleBits {
+        let mut rules = RuleBits::default();
+        if self.0.is_empty() {
+            return rules;
+        }
+        let mut suffix = name.as_str();
+        let mut whole = true;
+        loop {
+            for (rule, below_only) in self.0.get(suffix).into_iter().flatten() {
+                if !(whole && *below_only) {
+                    rules.insert(*rule);
+                }
+            }
+            match suffix.split_once('.') {
+                Some((_, parent)) => suffix = parent,
+                None => return rules,
+            }
+            whole = false;
+        }
+    }
+}
