@@ -73,16 +73,13 @@ impl RequestLine {
     }
 }
 
-/// ` target HTTP/1.x`, the blanks being any, the case too: that is how lenient servers read it. `PRI * HTTP/2.0`
+/// ` target HTTP/1.x`, the blanks being any, the case too, the target missing: that is how lenient servers read it. `PRI * HTTP/2.0`
 /// (RFC 9113 §3.4) is no HTTP/1.
 fn ends_in_http1(line: &[u8]) -> bool {
     let line = line.trim_ascii();
     let Some((target, version)) = line.split_last_chunk::<8>() else { return false };
     let [name @ .., b'1', b'.', minor] = version else { return false };
-    name.eq_ignore_ascii_case(b"HTTP/")
-        && minor.is_ascii_digit()
-        && target.last().is_some_and(|&b| is_blank(b))
-        && !target.trim_ascii().is_empty()
+    name.eq_ignore_ascii_case(b"HTTP/") && minor.is_ascii_digit() && target.last().is_none_or(|&b| is_blank(b))
 }
 
 /// RFC 9110 §5.6.2.

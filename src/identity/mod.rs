@@ -9,6 +9,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::access::{Client, GroupName, IdentitySource, IdentityStrength, PersonName};
+use crate::policy::People;
 
 /// A person that an address was given to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,14 @@ where
 {
     fn occupant(&self, address: IpAddr) -> Option<Occupant> {
         self(address)
+    }
+}
+
+/// `people.csv`.
+impl AddressMap for People {
+    fn occupant(&self, address: IpAddr) -> Option<Occupant> {
+        let (person, groups) = People::occupant(self, address)?;
+        Some(Occupant { person: person.clone(), groups: groups.to_vec() })
     }
 }
 

@@ -52,10 +52,22 @@ impl DialPermit {
     pub(super) fn new() -> Self {
         DialPermit(())
     }
+
+    /// For tests of what demands one.
+    #[cfg(test)]
+    pub(crate) fn for_test() -> Self {
+        DialPermit(())
+    }
 }
 
 impl RelayPermit {
     pub(super) fn new() -> Self {
+        RelayPermit(())
+    }
+
+    /// For tests of what demands one.
+    #[cfg(test)]
+    pub(crate) fn for_test() -> Self {
         RelayPermit(())
     }
 }

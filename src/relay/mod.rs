@@ -16,7 +16,7 @@ mod tests;
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -109,15 +109,15 @@ where
     O: AsyncRead + AsyncWrite + Unpin,
 {
     let mut flow = Flow { up: Direction::default(), down: Direction::default() };
-    let mut timer = pin!(Timer::new(limits));
+    let mut timer = Timer::new(limits);
     poll_fn(|cx| {
         let before = (counts.up(), counts.down());
         let end = flow.poll(cx, Pin::new(&mut client), Pin::new(&mut origin), counts);
         if end.is_pending() {
             if before != (counts.up(), counts.down()) {
-                timer.as_mut().moved();
+                timer.moved();
             }
-            return timer.as_mut().poll(cx);
+            return timer.poll(cx);
         }
         end
     })

@@ -13,7 +13,6 @@ pub(super) struct Timer {
     limits: RelayLimits,
     begun: Instant,
     moved: Instant,
-    /// On the heap, so that the timer can be moved.
     sleep: Pin<Box<Sleep>>,
 }
 
@@ -25,11 +24,11 @@ impl Timer {
     }
 
     /// Bytes moved just now.
-    pub fn moved(mut self: Pin<&mut Self>) {
+    pub fn moved(&mut self) {
         self.moved = Instant::now();
     }
 
-    pub fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<RelayEnd> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<RelayEnd> {
         while self.sleep.as_mut().poll(cx).is_ready() {
             let (at, end) = next(self.limits, self.begun, self.moved);
             if at <= Instant::now() {
