@@ -129,6 +129,29 @@ pub struct AccessRecord {
     pub flags: Flags,
 }
 
+impl AccessRecord {
+    /// Takes out of a help-line's access what could lead to a person, and flags it.
+    pub fn strip_help_line(&mut self) {
+        self.flags.insert(Flags::HELP_LINE);
+        // No join with a connection, and none by a unique code or path.
+        self.connection = 0;
+        self.reference = None;
+        self.path = "".into();
+        self.person = None;
+        self.identity_source = IdentitySource::Nothing;
+        self.identity_strength = IdentityStrength::Nobody;
+        self.client_address = None;
+        (self.start, self.end) = (self.start.hour(), self.start.hour());
+    }
+
+    /// Whether there is nothing left to strip, if it is a help-line's.
+    pub fn is_stripped(&self) -> bool {
+        let mut stripped = self.clone();
+        stripped.strip_help_line();
+        stripped == *self
+    }
+}
+
 /// One client connection together with one origin connection, or none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionRecord {
@@ -154,6 +177,29 @@ pub struct ConnectionRecord {
     pub ending: Ending,
     pub count: u32,
     pub flags: Flags,
+}
+
+impl ConnectionRecord {
+    /// Takes out of a help-line's connection what could lead to a person or to the help-line, and flags it.
+    pub fn strip_help_line(&mut self) {
+        self.flags.insert(Flags::HELP_LINE);
+        self.person = None;
+        self.identity_source = IdentitySource::Nothing;
+        self.identity_strength = IdentityStrength::Nobody;
+        self.device = "".into();
+        (self.client_address, self.client_port) = (None, None);
+        // Our own port together with the school's address and the operator's log would name the client too.
+        (self.outward_address, self.outward_port) = (None, None);
+        (self.origin_address, self.origin_port) = (None, None);
+        (self.start, self.end) = (self.start.hour(), self.start.hour());
+    }
+
+    /// Whether there is nothing left to strip, if it is a help-line's.
+    pub fn is_stripped(&self) -> bool {
+        let mut stripped = self.clone();
+        stripped.strip_help_line();
+        stripped == *self
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

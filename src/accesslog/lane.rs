@@ -1,0 +1,165 @@
+//! Lanes: the folders of the spool, their numbers, their locks and the names of the files in them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::disk::{Disk, Lock, write_aside};
+use super::error::OpenError;
+use super::header::{HEADER_MAX, Head, Header, NAMED_MAX};
+use crate::access::{Stream, Timestamp};
+
+/// A lane whose lock this process holds.
+pub(super) struct Lane {
+    pub number: u64,
+    pub folder: PathBuf,
+    _lock: Lock,
+}
+
+const LOCK: &str = "lock";
+const NEXT_LANE: &str = "next-lane";
+
+/// Holding the spool's lock takes a few file operations; longer than this means something else is wrong.
+const SPOOL_PATIENCE: Duration = Duration::from_secs(5);
+const SPOOL_PAUSE: Duration = Duration::from_millis(10);
+
+impl Lane {
+    /// Makes a new lane, with a number that was never used before and never will be again.
+    pub(super) fn make(disk: &dyn Disk, spool: &Path, now: Timestamp) -> Result<Lane, OpenError> {
+        let wrong = |error| OpenError::Directory { directory: spool.to_owned(), error };
+        disk.create_dir(spool).map_err(wrong)?;
+        let _spool_lock = lock_spool(disk, spool)?;
+        make_locked(disk, spool, now).map_err(wrong)
+    }
+
+    /// Takes a lane that nobody holds; `None` when somebody does, or when it is gone.
+    pub(super) fn take_dead(disk: &dyn Disk, spool: &Path, number: u64) -> io::Result<Option<Lane>> {
+        let folder = spool.join(folder_name(number));
+        match disk.lock(&folder.join(LOCK)) {
+            Ok(lock) => Ok(lock.map(|lock| Lane { number, folder, _lock: lock })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes what is left of a lane that has been shipped; its number stays used.
+    pub(super) fn remove(self, disk: &dyn Disk) -> io::Result<()> {
+        for name in disk.names(&self.folder)? {
+            if name != LOCK {
+                disk.remove(&self.folder.join(name))?;
+            }
+        }
+        disk.remove(&self.folder.join(LOCK))?;
+        disk.remove_dir(&self.folder)
+    }
+}
+
+fn lock_spool(disk: &dyn Disk, spool: &Path) -> Result<Lock, OpenError> {
+    let mut waited = Duration::ZERO;
+    while waited < SPOOL_PATIENCE {
+        match disk.lock(&spool.join(LOCK)) {
+            Ok(Some(lock)) => return Ok(lock),
+            Ok(None) => std::thread::sleep(SPOOL_PAUSE),
+            Err(error) => return Err(OpenError::Directory { directory: spool.to_owned(), error }),
+        }
+        waited += SPOOL_PAUSE;
+    }
+    Err(OpenError::Busy(spool.to_owned()))
+}
+
+fn make_locked(disk: &dyn Disk, spool: &Path, now: Timestamp) -> io::Result<Lane> {
+    let number = next_number(disk, spool, now)?;
+    // Durable before the first row has it, so that no later process can give it again.
+    write_aside(disk, spool, NEXT_LANE, format!("{}\n", number + 1).as_bytes())?;
+    let folder = spool.join(folder_name(number));
+    disk.create_dir(&folder)?;
+    disk.sync_dir(spool)?;
+    let lock = disk.lock(&folder.join(LOCK))?.ok_or(io::ErrorKind::WouldBlock)?;
+    Ok(Lane { number, folder, _lock: lock })
+}
+
+/// Above every number known. A spool without its high-water mark (new, or deleted by hand) starts at the time in
+/// seconds, which is above whatever was given before.
+fn next_number(disk: &dyn Disk, spool: &Path, now: Timestamp) -> io::Result<u64> {
+    let marked = match disk.read(&spool.join(NEXT_LANE), 0, 64) {
+        Ok(bytes) => std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let above = numbers(disk, spool)?.last().map_or(1, |newest| newest + 1);
+    let seconds = u64::try_from(now.as_micros() / 1_000_000).unwrap_or(0);
+    Ok(marked.unwrap_or(seconds).max(above))
+}
+
+fn folder_name(number: u64) -> String {
+    format!("lane-{number:010}")
+}
+
+/// The numbers of the lanes in the spool, oldest first.
+pub(super) fn numbers(disk: &dyn Disk, spool: &Path) -> io::Result<Vec<u64>> {
+    let names = match disk.names(spool) {
+        Ok(names) => names,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| name.strip_prefix("lane-")?.parse().ok()).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+pub(super) fn segment_name(stream: Stream, segment: u32) -> String {
+    format!("{stream}-{segment:08}.seg")
+}
+
+pub(super) fn ledger_name(stream: Stream) -> String {
+    format!("{stream}.ledger")
+}
+
+/// The segments of a stream in a lane, oldest first.
+pub(super) fn segments(disk: &dyn Disk, folder: &Path, stream: Stream) -> io::Result<Vec<u32>> {
+    let names = disk.names(folder)?;
+    let number =
+        |name: &String| name.strip_prefix(stream.as_str())?.strip_prefix('-')?.strip_suffix(".seg")?.parse().ok();
+    let mut segments: Vec<u32> = names.iter().filter_map(number).collect();
+    segments.sort_unstable();
+    Ok(segments)
+}
+
+/// Where the other lanes of the spool end, per stream, and the newest time that they tell of.
+pub(super) struct Others {
+    pub heads: Vec<(Stream, Vec<Head>)>,
+    pub latest: Timestamp,
+}
+
+/// Reads one header per lane and stream, of the newest lanes only: a start is quick whatever lies in the spool.
+/// What cannot be read here is said by whoever ships it.
+pub(super) fn others(disk: &dyn Disk, spool: &Path, own: u64) -> Others {
+    let lanes = numbers(disk, spool).unwrap_or_default();
+    let newest = lanes.iter().rev().filter(|number| **number != own).take(NAMED_MAX);
+    let mut others = Others { heads: Vec::new(), latest: Timestamp::from_micros(i64::MIN) };
+    for stream in Stream::ALL {
+        let heads = newest.clone().filter_map(|lane| head(disk, spool, *lane, *stream, &mut others.latest)).collect();
+        others.heads.push((*stream, heads));
+    }
+    others
+}
+
+fn head(disk: &dyn Disk, spool: &Path, lane: u64, stream: Stream, latest: &mut Timestamp) -> Option<Head> {
+    let folder = spool.join(folder_name(lane));
+    let segment = *segments(disk, &folder, stream).ok()?.last()?;
+    let path = folder.join(segment_name(stream, segment));
+    if let Ok((header, _)) = Header::read(&disk.read(&path, 0, HEADER_MAX).ok()?) {
+        *latest = header.opened.max(*latest);
+    }
+    Some(Head { lane, segment, length: disk.size(&path).ok()? })
+}
+
+/// The bytes that all files of the lanes hold.
+pub(super) fn spool_bytes(disk: &dyn Disk, spool: &Path) -> u64 {
+    let folders = numbers(disk, spool).unwrap_or_default().into_iter().map(|number| spool.join(folder_name(number)));
+    let files = folders.flat_map(|folder| {
+        let names = disk.names(&folder).unwrap_or_default();
+        names.into_iter().map(move |name| folder.join(name))
+    });
+    files.filter_map(|file| disk.size(&file).ok()).sum()
+}

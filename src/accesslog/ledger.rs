@@ -1,0 +1,195 @@
+//! The ledger of a stream in a lane: which batches were cut from it, and which the store has.
+//!
+//! A batch is written here, and synced, before it is sent for the first time: whoever sends it again, after a crash or
+//! from another process, sends the same rows under the same token. One line each, with a checksum at its end; a line
+//! that is torn does not count.
+//!
+//! ```text
+//! recovered 4211 <crc>                          every intent has its completion; so many completions in the lane
+//! batch 1 512 1 0 1 98304 <crc>                 rows 1 to 512 of the lane, from and to (segment, offset)
+//! ack 512 1 98304 1795421700123456 <crc>        the store has everything up to row 512, which ends there; when
+//! ```
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::disk::{Disk, DiskFile, append_all, write_aside};
+use super::lane::ledger_name;
+use super::reading::Place;
+use crate::access::{Stream, Timestamp};
+
+pub(super) struct Ledger {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    name: String,
+    file: Option<Arc<dyn DiskFile>>,
+    bytes: u64,
+    state: State,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct State {
+    pub acked: Acked,
+    pub pending: Option<Cut>,
+    /// Completions in the lane, once it has been recovered.
+    pub recovered: Option<u64>,
+    /// Since when the store has all that lies before a segment, oldest first.
+    pub passed: Vec<(u32, Timestamp)>,
+}
+
+/// Up to where the store has everything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Acked {
+    /// The number of the last such row, in the order of the lane; from 1.
+    pub last: u64,
+    pub place: Place,
+    pub at: Timestamp,
+}
+
+/// A batch as it was cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cut {
+    pub first: u64,
+    pub last: u64,
+    pub from: Place,
+    pub to: Place,
+}
+
+/// Longer ledgers are written anew with one line.
+const LONG: u64 = 256 << 10;
+/// No ledger is longer than this; what follows would be somebody else's.
+const READ_MAX: u64 = 16 << 20;
+
+impl Ledger {
+    pub(super) fn read(disk: &Arc<dyn Disk>, folder: &Path, stream: Stream) -> io::Result<Ledger> {
+        let name = ledger_name(stream);
+        let bytes = match disk.read(&folder.join(&name), 0, READ_MAX) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            bytes => bytes?,
+        };
+        let mut state = State::default();
+        String::from_utf8_lossy(&bytes).split('\n').for_each(|line| state.apply(line));
+        let mut ledger = Ledger {
+            disk: disk.clone(),
+            folder: folder.to_owned(),
+            name,
+            file: None,
+            bytes: bytes.len() as u64,
+            state,
+        };
+        if bytes.last().is_some_and(|byte| *byte != b'\n') {
+            ledger.append("\n")?; // ends what was torn
+        }
+        Ok(ledger)
+    }
+
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Notes a batch, durably.
+    pub(super) fn cut(&mut self, cut: Cut) -> io::Result<()> {
+        let Cut { first, last, from, to } = cut;
+        let places = format!("{} {} {} {}", from.segment, from.offset, to.segment, to.offset);
+        self.note(&format!("batch {first} {last} {places}"))?;
+        self.sync()
+    }
+
+    /// Notes that the store has the rows up to `last`. Lost in a power cut, the batch is sent once more.
+    pub(super) fn ack(&mut self, last: u64, place: Place, at: Timestamp) -> io::Result<()> {
+        self.note(&ack_line(&Acked { last, place, at }))?;
+        if self.bytes > LONG { self.shorten() } else { Ok(()) }
+    }
+
+    pub(super) fn recovered(&mut self, completions: u64) -> io::Result<()> {
+        self.note(&format!("recovered {completions}"))?;
+        self.sync()
+    }
+
+    fn note(&mut self, line: &str) -> io::Result<()> {
+        let line = with_checksum(line);
+        self.append(&line)?;
+        self.state.apply(line.trim_end());
+        Ok(())
+    }
+
+    fn append(&mut self, text: &str) -> io::Result<()> {
+        let file = match &self.file {
+            Some(file) => file.clone(),
+            None => {
+                let file = self.disk.open(&self.folder.join(&self.name))?;
+                self.disk.sync_dir(&self.folder)?;
+                self.file.insert(file).clone()
+            }
+        };
+        let written = append_all(&*file, text.as_bytes());
+        if written.is_err() {
+            // Half a line may stand there: end it, so that the next one is read.
+            let _ = file.append(b"\n");
+        }
+        self.bytes += text.len() as u64;
+        written
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        match &self.file {
+            Some(file) => file.sync(),
+            None => Ok(()),
+        }
+    }
+
+    fn shorten(&mut self) -> io::Result<()> {
+        let mut text = with_checksum(&ack_line(&self.state.acked));
+        if let Some(completions) = self.state.recovered {
+            text.push_str(&with_checksum(&format!("recovered {completions}")));
+        }
+        self.file = Some(write_aside(&*self.disk, &self.folder, &self.name, text.as_bytes())?);
+        self.bytes = text.len() as u64;
+        Ok(())
+    }
+}
+
+fn ack_line(acked: &Acked) -> String {
+    format!("ack {} {} {} {}", acked.last, acked.place.segment, acked.place.offset, acked.at.as_micros())
+}
+
+fn with_checksum(line: &str) -> String {
+    format!("{line} {:08x}\n", crc32c::crc32c(line.as_bytes()))
+}
+
+impl State {
+    /// Reads a line; one that is torn says nothing.
+    fn apply(&mut self, line: &str) {
+        let Some((line, crc)) = line.rsplit_once(' ') else { return };
+        if u32::from_str_radix(crc, 16) != Ok(crc32c::crc32c(line.as_bytes())) {
+            return;
+        }
+        let mut words = line.split(' ');
+        let verb = words.next();
+        let numbers: Vec<u64> = words.map_while(|word| word.parse().ok()).collect();
+        let place = |segment: u64, offset| Place { segment: segment as u32, offset };
+        match (verb, &numbers[..]) {
+            (Some("batch"), &[first, last, from, from_offset, to, to_offset]) => {
+                let (from, to) = (place(from, from_offset), place(to, to_offset));
+                self.pending = Some(Cut { first, last, from, to });
+            }
+            (Some("ack"), &[last, segment, offset, at]) => {
+                let at = Timestamp::from_micros(at as i64);
+                let place = place(segment, offset);
+                if self.passed.last().is_none_or(|(segment, _)| *segment < place.segment) {
+                    self.passed.push((place.segment, at));
+                }
+                self.acked = Acked { last, place, at };
+                self.pending = None;
+            }
+            (Some("recovered"), &[completions]) => self.recovered = Some(completions),
+            _ => {}
+        }
+    }
+
+    /// Whether the store has had everything before `segment` for long enough.
+    pub(super) fn has_passed(&self, segment: u32, now: Timestamp, keep: std::time::Duration) -> bool {
+        self.passed.iter().any(|(before, at)| *before > segment && now.since(*at) >= keep)
+    }
+}

@@ -1,0 +1,182 @@
+//! Reads the frames of one stream of one lane, across its segments, and says what it could not read.
+
+use std::collections::HashMap;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::disk::Disk;
+use super::error::ShipError;
+use super::frame::{self, Footer, HEAD_BYTES, Kind, PAYLOAD_MAX, Piece, Seed};
+use super::header::{HEADER_MAX, Header, HeaderError};
+use super::lane::{self, segment_name};
+use super::writer::{Extent, Extents};
+use crate::access::Stream;
+
+/// A place in a stream of a lane: what comes before it has been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) struct Place {
+    pub segment: u32,
+    pub offset: u64,
+}
+
+/// One stream of one lane, to be read.
+#[derive(Clone)]
+pub(super) struct Reading {
+    pub disk: Arc<dyn Disk>,
+    pub folder: PathBuf,
+    pub lane: u64,
+    pub stream: Stream,
+}
+
+/// How far a reading came, and what it could not read.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    pub place: Place,
+    pub damage: Vec<Damage>,
+}
+
+/// Records of a segment are lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Damage {
+    pub segment: u32,
+    pub bytes: u64,
+    /// Where the footer tells; otherwise at least one.
+    pub frames: Option<u64>,
+}
+
+/// A frame as it is met.
+pub(super) struct Met<'a> {
+    pub kind: Kind,
+    pub payload: &'a [u8],
+    /// Where it ends.
+    pub place: Place,
+}
+
+/// Segments are read in pieces of this size; a frame is shorter.
+const CHUNK: u64 = 8 << 20;
+const FRAME_MAX: usize = HEAD_BYTES + PAYLOAD_MAX;
+
+type Visit<'v> = dyn FnMut(Met<'_>) -> ControlFlow<()> + 'v;
+
+impl Reading {
+    /// Visits the frames from `from` on, in order, until the visitor breaks or nothing more may be read.
+    pub(super) fn read(
+        &self,
+        extents: &[(u32, Extent)],
+        from: Place,
+        visit: &mut Visit<'_>,
+    ) -> Result<Report, ShipError> {
+        let mut report = Report { place: from, damage: Vec::new() };
+        for (segment, extent) in extents.iter().filter(|(segment, _)| *segment >= from.segment) {
+            if *segment > report.place.segment {
+                report.place = Place { segment: *segment, offset: 0 };
+            }
+            let broke = self.read_segment(*extent, &mut report, visit)?;
+            if broke.is_break() || !extent.is_final {
+                break;
+            }
+        }
+        Ok(report)
+    }
+
+    fn read_segment(
+        &self,
+        extent: Extent,
+        report: &mut Report,
+        visit: &mut Visit<'_>,
+    ) -> Result<ControlFlow<()>, ShipError> {
+        let segment = report.place.segment;
+        let from_start = report.place.offset == 0;
+        let mut damaged = 0;
+        if from_start && extent.readable > 0 {
+            // An unreadable header costs nothing but itself: frames are found without it.
+            report.place.offset = self.header(segment)?.map_or(0, |(_, length)| length);
+            damaged = u64::from(report.place.offset == 0);
+        }
+        let seed = Seed::of(self.stream, self.lane, segment);
+        let (mut counts, mut footer) = (Footer::default(), None);
+        let mut flow = ControlFlow::Continue(());
+        while report.place.offset < extent.readable && flow.is_continue() {
+            let start = report.place.offset;
+            let bytes = self.bytes(segment, start, (extent.readable - start).min(CHUNK))?;
+            let is_last = start + bytes.len() as u64 >= extent.readable;
+            for piece in frame::scan(&bytes, seed) {
+                match piece {
+                    Piece::Frame { kind, payload, end } => {
+                        report.place.offset = start + end as u64;
+                        counts.count(kind);
+                        if kind == Kind::Footer {
+                            footer = Footer::read(payload);
+                        } else {
+                            flow = visit(Met { kind, payload, place: report.place });
+                        }
+                    }
+                    Piece::Damage { bytes, end } => {
+                        damaged += bytes as u64;
+                        report.place.offset = start + end as u64;
+                    }
+                    // A torn tail is no damage: nobody was told that it was written.
+                    Piece::Tail { .. } if is_last => report.place.offset = extent.readable,
+                    // Cut by the chunk; what is longer than any frame is damage all the same.
+                    Piece::Tail { bytes } => {
+                        let surely = bytes.saturating_sub(FRAME_MAX) as u64;
+                        damaged += surely;
+                        report.place.offset += surely;
+                    }
+                }
+                if flow.is_break() {
+                    break;
+                }
+            }
+            if bytes.is_empty() {
+                break; // shorter than it was: somebody else's doing, and what is gone cannot be read
+            }
+        }
+        let lost = footer.filter(|_| from_start).map(|footer| footer.frames().saturating_sub(counts.frames()));
+        if damaged > 0 || lost.is_some_and(|lost| lost > 0) {
+            report.damage.push(Damage { segment, bytes: damaged, frames: lost });
+        }
+        Ok(flow)
+    }
+
+    fn bytes(&self, segment: u32, offset: u64, most: u64) -> Result<Vec<u8>, ShipError> {
+        let path = self.path(segment);
+        self.disk.read(&path, offset, most).map_err(|error| ShipError::Read { path, error })
+    }
+
+    fn path(&self, segment: u32) -> PathBuf {
+        self.folder.join(segment_name(self.stream, segment))
+    }
+
+    /// The header of a segment and its length; `None` if it is damaged.
+    pub(super) fn header(&self, segment: u32) -> Result<Option<(Header, u64)>, ShipError> {
+        match Header::read(&self.bytes(segment, 0, HEADER_MAX)?) {
+            Ok((header, length)) => Ok(Some((header, length as u64))),
+            Err(HeaderError::Damaged) => Ok(None),
+            Err(HeaderError::Newer(version)) => Err(ShipError::Newer { path: self.path(segment), version }),
+        }
+    }
+
+    /// What may be read of a lane that nobody writes, and a header that says whose it is.
+    pub(super) fn dead_extents(&self) -> Result<(Extents, Option<Header>), ShipError> {
+        let wrong = |error: io::Error| ShipError::Read { path: self.folder.clone(), error };
+        let mut cuts: HashMap<u32, u64> = HashMap::new();
+        let (mut extents, mut known) = (Vec::new(), None);
+        // Newest first: a segment that is cut to nothing cuts nothing itself.
+        for segment in lane::segments(&*self.disk, &self.folder, self.stream).map_err(wrong)?.into_iter().rev() {
+            let size = self.disk.size(&self.path(segment)).map_err(wrong)?;
+            let readable = cuts.get(&segment).map_or(size, |cut| size.min(*cut));
+            extents.push((segment, Extent { readable, is_final: true }));
+            let header = if readable > 0 { self.header(segment)? } else { None };
+            for cut in header.iter().flat_map(|(header, _)| &header.cuts) {
+                let shortest = cuts.entry(cut.segment).or_insert(cut.length);
+                *shortest = cut.length.min(*shortest);
+            }
+            known = known.or(header.map(|(header, _)| header));
+        }
+        extents.reverse();
+        Ok((extents, known))
+    }
+}

@@ -1,0 +1,257 @@
+//! Brings what is in the journal into the store: the own lane as it grows, and lanes that nobody holds any more.
+//!
+//! A batch is cut once, noted in the lane's ledger, and sent again, the same, until the store acknowledges it. Traffic
+//! waits for none of this; files are read and synced on blocking threads.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use self::dead::DeadLanes;
+use self::send::{Patience, Sent, send};
+use super::batch::Cutter;
+use super::disk::LocalDisk;
+use super::error::ShipError;
+use super::ledger::Ledger;
+use super::log::AccessLog;
+use super::reading::Reading;
+use super::settings::ShipSettings;
+use super::writer::{Extent, Extents};
+use crate::access::{Stream, Timestamp};
+use crate::clock::Clock;
+use crate::metrics::METRICS;
+use crate::store::RecordStore;
+
+pub(super) mod dead;
+mod send;
+
+/// How often the spool is searched for lanes that nobody holds.
+const DEAD_LANES_EVERY: Duration = Duration::from_secs(10);
+/// Batches of one stream before the next has its turn: a long backlog does not keep what is new waiting.
+const BATCHES_A_TURN: usize = 4;
+
+/// What came of bringing dead lanes into the store.
+#[derive(Debug, Default)]
+pub struct Shipped {
+    pub lanes: usize,
+    pub rows: u64,
+    /// Rows that end `interrupted` because their process died.
+    pub interrupted: u64,
+    /// Segments that hold bytes which cannot be read.
+    pub damaged: u64,
+    /// Lanes that could not be brought in, and why. They stay.
+    pub problems: Vec<ShipError>,
+}
+
+/// Ships until told to stop, then what there is once more. Everything acknowledged is deleted when it was kept for
+/// long enough.
+pub async fn ship<S: RecordStore>(log: AccessLog, store: &S, settings: ShipSettings, mut stop: watch::Receiver<bool>) {
+    let mut own: Vec<OwnStream> = Vec::new();
+    // Connections first: an access that is found leads to its connection.
+    for stream in [Stream::Connections, Stream::Accesses] {
+        match OwnStream::new(&log, stream) {
+            Ok(stream) => own.push(stream),
+            Err(error) => tracing::error!(%error, "the own lane cannot be shipped; the next start ships it"),
+        }
+    }
+    let mut dead = DeadLanes::new(log.0.disk.clone(), log.directory().to_owned(), Some(log.lane()));
+    let mut searched: Option<Timestamp> = None;
+    loop {
+        let is_last = *stop.borrow() || stop.has_changed().is_err();
+        let mut patience = if is_last { Patience::tries(0) } else { Patience::until(stop.clone()) };
+        let mut is_more = false;
+        for stream in &mut own {
+            is_more |= stream.turn(&log, store, &settings, &mut patience, is_last).await;
+        }
+        let now = log.0.clock.now();
+        if !is_last {
+            if searched.is_none_or(|at| now < at || now.since(at) >= DEAD_LANES_EVERY) {
+                searched = Some(now);
+                dead.search().await;
+            }
+            is_more |= dead.turn(store, &settings, &log.0.clock, &mut patience).await;
+        }
+        report(&log, &own, &dead);
+        if is_last && !is_more {
+            return;
+        }
+        if !is_more {
+            patience.pause(settings.interval).await;
+        }
+        // A signal that came meanwhile is seen at the top.
+        let _ = stop.borrow_and_update();
+    }
+}
+
+/// Brings the lanes that nobody holds into the store: what a killed gateway left is found by the next search.
+pub async fn ship_dead_lanes<S: RecordStore>(directory: &Path, store: &S) -> Shipped {
+    let mut lanes = DeadLanes::new(Arc::new(LocalDisk), directory.to_owned(), None);
+    lanes.search().await;
+    // Somebody waits for the answer.
+    let mut patience = Patience::tries(3);
+    while lanes.turn(store, &ShipSettings::default(), &Clock::System, &mut patience).await {}
+    lanes.into_shipped()
+}
+
+fn report(log: &AccessLog, own: &[OwnStream], dead: &DeadLanes) {
+    let rows = own.iter().map(|stream| stream.backlog_rows(log)).sum::<u64>() + dead.backlog_rows();
+    let bytes = own.iter().map(|stream| stream.backlog_bytes(log)).sum::<u64>() + dead.backlog_bytes();
+    METRICS.backlog_rows.set(rows);
+    METRICS.backlog_bytes.set(bytes);
+}
+
+/// A stream of the own lane.
+struct OwnStream {
+    stream: Stream,
+    /// Away only while a blocking thread has it.
+    cutter: Option<Cutter>,
+}
+
+impl OwnStream {
+    fn new(log: &AccessLog, stream: Stream) -> Result<Self, ShipError> {
+        let own = &log.0;
+        let folder = own.lane.folder.clone();
+        let ledger = Ledger::read(&own.disk, &folder, stream)
+            .map_err(|error| ShipError::Read { path: folder.clone(), error })?;
+        let reading = Reading { disk: own.disk.clone(), folder, lane: own.lane.number, stream };
+        let settings = &own.settings;
+        let cutter = Cutter::new(reading, settings.college.clone(), settings.gateway.clone(), ledger);
+        Ok(OwnStream { stream, cutter: Some(cutter) })
+    }
+
+    /// Ships a few batches; answers whether there is more to ship at once.
+    async fn turn<S: RecordStore>(
+        &mut self,
+        log: &AccessLog,
+        store: &S,
+        settings: &ShipSettings,
+        patience: &mut Patience,
+        is_last: bool,
+    ) -> bool {
+        let Some(cutter) = self.cutter.take() else { return false };
+        let (log, stream) = (log.clone(), self.stream);
+        let extents = blocking({
+            let log = log.clone();
+            move || {
+                if is_last && let Err(error) = log.stream(stream).close() {
+                    tracing::error!(%error, "what was appended last cannot be synced, and so not shipped");
+                }
+                log.stream(stream).writer().extents()
+            }
+        })
+        .await;
+        let turn = turn(cutter, extents, store, settings, &log.0.clock, patience).await;
+        if let Err(error) = &turn.result {
+            tracing::error!(%error, "the own lane cannot be shipped at present");
+        }
+        let is_more = matches!(turn.result, Ok(ControlFlow::Continue(())));
+        for (segment, bytes) in turn.forgotten {
+            log.stream(stream).writer().forget(segment);
+            log.0.budget.removed(bytes);
+        }
+        self.cutter = Some(turn.cutter);
+        is_more
+    }
+
+    fn backlog_rows(&self, log: &AccessLog) -> u64 {
+        let acked = self.cutter.as_ref().map_or(0, Cutter::acked);
+        log.stream(self.stream).writer().completed().saturating_sub(acked)
+    }
+
+    fn backlog_bytes(&self, log: &AccessLog) -> u64 {
+        let extents = log.stream(self.stream).writer().extents();
+        self.cutter.as_ref().map_or(0, |cutter| cutter.unshipped_bytes(&extents))
+    }
+}
+
+/// What became of a turn.
+struct Turn {
+    cutter: Cutter,
+    rows: u64,
+    /// Segments that were deleted, with their sizes.
+    forgotten: Vec<(u32, u64)>,
+    /// Break: nothing more to ship at present.
+    result: Result<ControlFlow<()>, ShipError>,
+}
+
+/// Ships up to [`BATCHES_A_TURN`] batches of one stream of one lane and deletes what need not be kept.
+async fn turn<S: RecordStore>(
+    mut cutter: Cutter,
+    extents: Extents,
+    store: &S,
+    settings: &ShipSettings,
+    clock: &Clock,
+    patience: &mut Patience,
+) -> Turn {
+    let extents: Arc<[(u32, Extent)]> = extents.into();
+    let (mut rows, mut result) = (0, Ok(ControlFlow::Continue(())));
+    for _ in 0..BATCHES_A_TURN {
+        let shared = extents.clone();
+        let most = settings.batch_rows;
+        let next;
+        (cutter, next) = blocking(move || {
+            let next = cutter.next(&shared, most);
+            (cutter, next)
+        })
+        .await;
+        let next = match next {
+            Ok(Some(next)) => next,
+            Ok(None) => {
+                result = Ok(ControlFlow::Break(()));
+                break;
+            }
+            Err(error) => {
+                result = Err(error);
+                break;
+            }
+        };
+        let sent = send(store, &next.batch, settings, patience).await;
+        let now = clock.now();
+        let count = next.batch.rows.len() as u64;
+        if let Sent::GivenUp(error) = sent {
+            result = Err(error.into());
+            break;
+        }
+        let noted;
+        (cutter, noted) = blocking(move || {
+            let aside = if matches!(sent, Sent::Refused) { cutter.set_aside(&next, now) } else { Ok(()) };
+            let noted = aside.and_then(|()| cutter.acknowledge(&next, now));
+            (cutter, noted)
+        })
+        .await;
+        if let Err(error) = noted {
+            result = Err(error);
+            break;
+        }
+        METRICS.rows_shipped.add(count);
+        rows += count;
+    }
+    let (now, keep) = (clock.now(), settings.keep);
+    let forgotten;
+    (cutter, forgotten) = blocking(move || {
+        let mut forgotten = Vec::new();
+        for segment in cutter.forgettable(&extents, now, keep) {
+            match cutter.forget(segment) {
+                Ok(bytes) => forgotten.push((segment, bytes)),
+                Err(error) => {
+                    tracing::warn!(%error, segment, "a shipped segment could not be deleted");
+                    break;
+                }
+            }
+        }
+        (cutter, forgotten)
+    })
+    .await;
+    Turn { cutter, rows, forgotten, result }
+}
+
+/// Runs what touches the disk beside the runtime. A panic there goes on here.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

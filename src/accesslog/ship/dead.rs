@@ -1,0 +1,233 @@
+//! Lanes that nobody holds: recovered, shipped, and removed when they were kept for long enough.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::super::batch::Cutter;
+use super::super::disk::Disk;
+use super::super::error::ShipError;
+use super::super::lane::{self, Lane};
+use super::super::ledger::Ledger;
+use super::super::reading::Reading;
+use super::super::recovery::recover;
+use super::super::settings::ShipSettings;
+use super::super::writer::Extents;
+use super::send::Patience;
+use super::{Shipped, blocking, turn};
+use crate::access::{Stream, Timestamp};
+use crate::clock::Clock;
+use crate::store::RecordStore;
+
+/// The dead lanes of a spool, shipped one after the other.
+pub(in crate::accesslog) struct DeadLanes {
+    disk: Arc<dyn Disk>,
+    spool: PathBuf,
+    own: Option<u64>,
+    waiting: VecDeque<u64>,
+    present: Option<DeadLane>,
+    /// Lanes that wait for the end of the time that they are kept.
+    kept: HashMap<u64, Timestamp>,
+    /// Lanes that somebody has been told about.
+    troubled: HashSet<u64>,
+    shipped: Shipped,
+}
+
+/// One of them, its lock held.
+struct DeadLane {
+    lane: Lane,
+    streams: VecDeque<DeadStream>,
+    /// When the store had everything.
+    acked_at: Timestamp,
+    backlog_rows: u64,
+    interrupted: u64,
+    damaged: u64,
+}
+
+struct DeadStream {
+    cutter: Cutter,
+    extents: Extents,
+}
+
+impl DeadLanes {
+    pub(in crate::accesslog) fn new(disk: Arc<dyn Disk>, spool: PathBuf, own: Option<u64>) -> Self {
+        DeadLanes {
+            disk,
+            spool,
+            own,
+            waiting: VecDeque::new(),
+            present: None,
+            kept: HashMap::new(),
+            troubled: HashSet::new(),
+            shipped: Shipped::default(),
+        }
+    }
+
+    /// Looks which lanes there are, oldest first.
+    pub(in crate::accesslog) async fn search(&mut self) {
+        let (disk, spool) = (self.disk.clone(), self.spool.clone());
+        let numbers = blocking(move || lane::numbers(&*disk, &spool)).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the spool cannot be searched for lanes");
+            Vec::new()
+        });
+        let present = self.present.as_ref().map(|present| present.lane.number);
+        let is_waiting = |number: &u64| Some(*number) != self.own && Some(*number) != present;
+        self.waiting = numbers.into_iter().filter(|n| is_waiting(n) && !self.troubled.contains(n)).collect();
+    }
+
+    /// Ships a few batches of a lane, or takes the next; answers whether there is more to do at once.
+    pub(in crate::accesslog) async fn turn<S: RecordStore>(
+        &mut self,
+        store: &S,
+        settings: &ShipSettings,
+        clock: &Clock,
+        patience: &mut Patience,
+    ) -> bool {
+        let now = clock.now();
+        let Some(mut dead) = self.present.take() else { return self.take_next(settings, now).await };
+        let number = dead.lane.number;
+        let Some(stream) = dead.streams.pop_front() else {
+            self.finish(dead, settings, now).await;
+            return true;
+        };
+        let turn = turn(stream.cutter, stream.extents.clone(), store, settings, clock, patience).await;
+        self.shipped.rows += turn.rows;
+        dead.backlog_rows = dead.backlog_rows.saturating_sub(turn.rows);
+        match turn.result {
+            Ok(flow) => {
+                if flow.is_continue() {
+                    let mut extents = stream.extents;
+                    extents.retain(|(segment, _)| !turn.forgotten.iter().any(|(gone, _)| gone == segment));
+                    dead.streams.push_front(DeadStream { cutter: turn.cutter, extents });
+                } else {
+                    dead.acked_at = dead.acked_at.max(turn.cutter.acked_at());
+                }
+                self.present = Some(dead);
+                true
+            }
+            // The store's fault, not the lane's: it stays in the spool and is tried at the next search.
+            Err(error @ ShipError::Store(_)) => {
+                tracing::warn!(%error, lane = number, "a lane that nobody holds is not in the store yet");
+                self.shipped.problems.push(error);
+                self.waiting.clear();
+                false
+            }
+            Err(error) => {
+                self.trouble(number, error);
+                true
+            }
+        }
+    }
+
+    fn trouble(&mut self, number: u64, error: ShipError) {
+        tracing::error!(%error, lane = number, "a lane that nobody holds cannot be shipped: it stays in the spool");
+        self.troubled.insert(number);
+        if self.own.is_none() {
+            self.shipped.problems.push(error);
+        }
+    }
+
+    async fn take_next(&mut self, settings: &ShipSettings, now: Timestamp) -> bool {
+        let Some(number) = self.waiting.pop_front() else { return false };
+        if self.kept.get(&number).is_some_and(|at| now >= *at && now.since(*at) < settings.keep) {
+            return true;
+        }
+        let (disk, spool) = (self.disk.clone(), self.spool.clone());
+        match blocking(move || DeadLane::take(&disk, &spool, number, now)).await {
+            Ok(Some(dead)) => {
+                if dead.interrupted > 0 {
+                    tracing::warn!(
+                        lane = number,
+                        rows = dead.interrupted,
+                        "a gateway had died: what it had open is completed as interrupted"
+                    );
+                }
+                self.shipped.interrupted += dead.interrupted;
+                self.shipped.damaged += dead.damaged;
+                self.present = Some(dead);
+            }
+            Ok(None) => {}
+            Err(error) => self.trouble(number, error),
+        }
+        true
+    }
+
+    /// Everything of the lane is in the store.
+    async fn finish(&mut self, dead: DeadLane, settings: &ShipSettings, now: Timestamp) {
+        self.shipped.lanes += 1;
+        let number = dead.lane.number;
+        if now.since(dead.acked_at) < settings.keep {
+            self.kept.insert(number, dead.acked_at);
+            return;
+        }
+        self.kept.remove(&number);
+        let disk = self.disk.clone();
+        if let Err(error) = blocking(move || dead.lane.remove(&*disk)).await {
+            tracing::warn!(%error, lane = number, "a shipped lane could not be removed");
+        }
+    }
+
+    pub(super) fn backlog_rows(&self) -> u64 {
+        self.present.as_ref().map_or(0, |dead| dead.backlog_rows)
+    }
+
+    pub(super) fn backlog_bytes(&self) -> u64 {
+        let streams = self.present.iter().flat_map(|dead| &dead.streams);
+        streams.map(|stream| stream.cutter.unshipped_bytes(&stream.extents)).sum()
+    }
+
+    pub(in crate::accesslog) fn into_shipped(self) -> Shipped {
+        self.shipped
+    }
+}
+
+impl DeadLane {
+    fn take(
+        disk: &Arc<dyn Disk>,
+        spool: &std::path::Path,
+        number: u64,
+        now: Timestamp,
+    ) -> Result<Option<DeadLane>, ShipError> {
+        let wrong = |error| ShipError::Read { path: spool.to_owned(), error };
+        let Some(lane) = Lane::take_dead(&**disk, spool, number).map_err(wrong)? else { return Ok(None) };
+        let mut dead = DeadLane {
+            streams: VecDeque::new(),
+            acked_at: Timestamp::from_micros(i64::MIN),
+            backlog_rows: 0,
+            interrupted: 0,
+            damaged: 0,
+            lane,
+        };
+        let (mut read, mut name) = (Vec::new(), None);
+        for stream in [Stream::Connections, Stream::Accesses] {
+            let reading = Reading { disk: disk.clone(), folder: dead.lane.folder.clone(), lane: number, stream };
+            let mut ledger = Ledger::read(disk, &dead.lane.folder, stream).map_err(wrong)?;
+            dead.backlog_rows += dead.recover(&reading, &mut ledger, now)?;
+            let (extents, header) = reading.dead_extents()?;
+            name = name.or(header.map(|header| (header.college, header.gateway)));
+            read.push((reading, ledger, extents));
+        }
+        for (reading, ledger, extents) in read.into_iter().filter(|(_, _, extents)| !extents.is_empty()) {
+            let (college, gateway) = name.clone().ok_or_else(|| ShipError::Nameless(reading.folder.clone()))?;
+            let cutter = Cutter::new(reading, college, gateway, ledger);
+            dead.streams.push_back(DeadStream { cutter, extents });
+        }
+        Ok(Some(dead))
+    }
+
+    /// Recovers a stream unless that was done before; answers how many rows the store has not.
+    fn recover(&mut self, reading: &Reading, ledger: &mut Ledger, now: Timestamp) -> Result<u64, ShipError> {
+        let completions = match ledger.state().recovered {
+            Some(completions) => completions,
+            None => {
+                let recovered = recover(reading, now)?;
+                self.interrupted += recovered.interrupted;
+                self.damaged += recovered.damage.len() as u64;
+                let noted = ledger.recovered(recovered.completions);
+                noted.map_err(|error| ShipError::Read { path: reading.folder.clone(), error })?;
+                recovered.completions
+            }
+        };
+        Ok(completions.saturating_sub(ledger.state().acked.last))
+    }
+}
