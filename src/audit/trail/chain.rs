@@ -105,8 +105,10 @@ impl End {
         });
         let number = known.unwrap_or(if start == 0 { lines.len() as u64 } else { 0 });
         if number == 0 {
-            let why =
-                format!("the end of {} is no line of a trail: somebody altered it; set the file aside for who investigates", path.display());
+            let why = format!(
+                "the end of {} is no line of a trail: somebody altered it; set the file aside for who investigates",
+                path.display()
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
         Ok(End { number, hash: hash(last), is_torn })

@@ -136,6 +136,11 @@ impl RecordStore for Embedded {
     }
 }
 
+/// The columns of a stream, in the order in which every table and export has them.
+pub fn column_names(stream: Stream) -> impl Iterator<Item = &'static str> {
+    columns::columns(stream).iter().map(|(name, _)| *name)
+}
+
 /// A caller that gives up ends the counting too.
 struct StopOnDrop(Arc<Interrupt>);
 
