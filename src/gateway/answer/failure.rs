@@ -3,7 +3,7 @@
 use askama::Template;
 use http::StatusCode;
 
-use super::wording::{machine_moment, moment, shown};
+use super::wording::{Mail, machine_moment, moment, shown};
 use super::{Language, STYLE, School, fill};
 use crate::access::{Reference, Timestamp};
 
@@ -253,7 +253,7 @@ struct Error<'a> {
     reference: String,
     moment: String,
     machine_moment: String,
-    contact: Option<&'a str>,
+    contact: Option<Mail>,
     information_url: &'a str,
 }
 
@@ -269,7 +269,7 @@ pub fn error_page(page: &ErrorPage<'_>) -> String {
         reference: page.reference.to_string(),
         moment: moment(page.language, page.time, page.school.time_zone),
         machine_moment: machine_moment(page.time),
-        contact: page.school.contact,
+        contact: page.school.contact.map(Mail::to),
         information_url: page.information_url,
     })
 }

@@ -5,7 +5,7 @@
 use askama::Template;
 use jiff::civil::{Time, Weekday};
 
-use super::wording::{clock, list, shown, weekday};
+use super::wording::{Mail, clock, list, shown, weekday};
 use super::{Language, STYLE, School, fill};
 
 /// Everything the page tells. Labels are in the page's language.
@@ -85,9 +85,9 @@ struct Information<'a> {
     language: Language,
     school: String,
     head: Option<String>,
-    contact: Option<&'a str>,
+    contact: Option<Mail>,
     officer: Option<String>,
-    officer_mail: Option<&'a str>,
+    officer_mail: Option<Mail>,
     groups: Vec<Group>,
     retention: Retention,
     persons_kept: bool,
@@ -111,9 +111,9 @@ pub fn information_page(page: &InformationPage<'_>) -> String {
         language: page.language,
         school: words(page.school.name),
         head: page.school.head.map(words),
-        contact: page.school.contact,
+        contact: page.school.contact.map(Mail::to),
         officer: page.school.data_protection_officer.map(words),
-        officer_mail: page.school.data_protection_officer.filter(|text| is_mail_address(text)),
+        officer_mail: page.school.data_protection_officer.filter(|text| is_mail_address(text)).map(Mail::to),
         groups: page.groups.iter().map(group).collect(),
         retention: page.retention,
         persons_kept: page.persons_kept,

@@ -1,9 +1,9 @@
 //! The refusal: what was refused, by which rule, and how to ask for a correction.
 
 use askama::Template;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
-use super::wording::{machine_moment, moment, shown};
+use super::wording::{MAIL_FIELD, Mail, machine_moment, moment, shown};
 use super::{Language, STYLE, School, fill};
 use crate::access::{Reference, Timestamp};
 
@@ -38,8 +38,7 @@ struct Block<'a> {
     reference: String,
     moment: String,
     machine_moment: String,
-    correction: Option<String>,
-    contact: Option<&'a str>,
+    correction: Option<Correction>,
     information_url: &'a str,
 }
 
@@ -57,8 +56,7 @@ pub fn block_page(page: &BlockPage<'_>) -> String {
         reference: page.reference.to_string(),
         moment: moment(page.language, page.time, page.school.time_zone),
         machine_moment: machine_moment(page.time),
-        correction: correction_link(page),
-        contact: page.school.contact,
+        correction: correction(page),
         information_url: page.information_url,
     })
 }
@@ -85,13 +83,14 @@ pub fn connect_refusal_body(page: &BlockPage<'_>) -> String {
     })
 }
 
-/// Everything but the unreserved characters of RFC 3986, so that no text can end its place in a `mailto:`.
-const MAIL_FIELD: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const MAIL_ADDRESS: &AsciiSet = &MAIL_FIELD.remove(b'@');
+struct Correction {
+    contact: String,
+    link: String,
+}
 
-/// `mailto:` (RFC 6068) to the contact, with the reference, the host and the time filled in.
-fn correction_link(page: &BlockPage<'_>) -> Option<String> {
-    let contact = page.school.contact?;
+/// A message to the contact with the reference, the host and the time filled in.
+fn correction(page: &BlockPage<'_>) -> Option<Correction> {
+    let contact = Mail::to(page.school.contact?);
     let host = shown(Language::English, page.host);
     let reference = page.reference;
     let when = moment(page.language, page.time, page.school.time_zone);
@@ -113,10 +112,11 @@ fn correction_link(page: &BlockPage<'_>) -> Option<String> {
             ),
         ),
     };
-    Some(format!(
-        "mailto:{}?subject={}&body={}",
-        utf8_percent_encode(contact, MAIL_ADDRESS),
+    let link = format!(
+        "{}?subject={}&body={}",
+        contact.link,
         utf8_percent_encode(&subject, MAIL_FIELD),
         utf8_percent_encode(&body, MAIL_FIELD),
-    ))
+    );
+    Some(Correction { contact: contact.shown, link })
 }

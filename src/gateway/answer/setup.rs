@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::wording::shown;
+use super::wording::{Mail, shown};
 use super::{Language, STYLE, School, fill};
 
 /// What a person types into the settings of a device.
@@ -27,7 +27,7 @@ struct Setup<'a> {
     host: String,
     port: u16,
     pac_url: Option<&'a str>,
-    contact: Option<&'a str>,
+    contact: Option<Mail>,
     information_url: &'a str,
 }
 
@@ -40,7 +40,7 @@ pub fn setup_page(page: &SetupPage<'_>) -> String {
         host: shown(page.language, page.proxy_host),
         port: page.proxy_port,
         pac_url: page.pac_url,
-        contact: page.school.contact,
+        contact: page.school.contact.map(Mail::to),
         information_url: page.information_url,
     })
 }

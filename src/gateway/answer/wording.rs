@@ -2,6 +2,7 @@
 
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Language;
 use crate::access::Timestamp;
@@ -95,6 +96,25 @@ pub(super) fn shown(language: Language, text: &str) -> String {
     match language {
         Language::English => text,
         Language::French => french_spaces(&text),
+    }
+}
+
+/// Everything but the unreserved characters of RFC 3986, so that no text can end its place in a `mailto:`.
+pub(super) const MAIL_FIELD: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const MAIL_ADDRESS: &AsciiSet = &MAIL_FIELD.remove(b'@');
+
+/// A configured mail address as it is shown and as it is linked.
+pub(super) struct Mail {
+    pub(super) shown: String,
+    /// `mailto:` (RFC 6068), without fields.
+    pub(super) link: String,
+}
+
+impl Mail {
+    pub(super) fn to(address: &str) -> Mail {
+        let link = format!("mailto:{}", utf8_percent_encode(address, MAIL_ADDRESS));
+        // No French spaces here: an address is no sentence.
+        Mail { shown: shown(Language::English, address), link }
     }
 }
 
