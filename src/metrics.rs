@@ -90,6 +90,8 @@ figures! {
     /// Rows in the journal that the store has not acknowledged.
     backlog_rows: Gauge,
     backlog_bytes: Gauge,
+    /// Every row that ended before is in the store: microseconds since 1970 UTC.
+    shipped_up_to_us: Gauge,
     /// Snapshots of rules installed, and refused because they were broken.
     rules_installed: Counter,
     rules_rejected: Counter,

@@ -8,6 +8,7 @@
 //! stand for it.
 
 mod csv;
+pub mod here;
 mod output;
 mod search;
 mod stats;

@@ -5,7 +5,9 @@
 //! | 0 | done; for `log search`: answered, even with nothing found |
 //! | 1 | it failed; stderr says why and what to do |
 //! | 64 | the command line, a filter or a file of configuration or rules is wrong (`EX_USAGE` of sysexits(3)) |
+//! | 66 | there is no store, or it may not be read (`EX_NOINPUT`) |
 //! | 69 | no gateway answers (`EX_UNAVAILABLE`) |
+//! | 73 | the trail of consultations cannot be written, so nothing is shown (`EX_CANTCREAT`) |
 
 mod check;
 mod explain;
@@ -14,10 +16,12 @@ mod log;
 mod run;
 mod status;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::config::Config;
 
 /// The command line or a file is wrong.
 pub const EXIT_USAGE: u8 = 64;
@@ -47,11 +51,9 @@ enum Command {
     /// The decision the gateway would take, and why.
     Explain(explain::ExplainArgs),
     /// Compile, show and search the lists.
-    #[command(subcommand)]
-    Lists(lists::ListsCommand),
+    Lists(lists::ListsArgs),
     /// Search the log of accesses.
-    #[command(subcommand)]
-    Log(log::LogCommand),
+    Log(log::LogArgs),
     /// Ask a running gateway how it is.
     Status(status::StatusArgs),
 }
@@ -82,10 +84,23 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run => run::run(config, state),
         Command::Check(args) => check::run(&args, config, state),
         Command::Explain(args) => explain::run(&args, config, state),
-        Command::Lists(command) => lists::run(command, config, state),
-        Command::Log(command) => log::run(command, config, state),
+        Command::Lists(args) => lists(&args, config, state),
+        Command::Log(args) => log::here::run(args, config, state),
         Command::Status(args) => status::run(&args, config, state),
     }
+}
+
+fn lists(args: &lists::ListsArgs, config: Option<&Path>, state: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let config = match Config::load(config, state) {
+        Ok(config) => config,
+        Err(problems) => return Ok(wrong(&problems)),
+    };
+    let paths = lists::ListsPaths {
+        rules: config.rules.directory.clone(),
+        lists: config.paths.lists.clone(),
+        image: config.paths.image.clone(),
+    };
+    lists::run(args, &paths)
 }
 
 /// Says what is wrong with the command line or a file.

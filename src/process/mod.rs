@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::accesslog::{AccessLog, JournalSettings, OpenError};
+use crate::accesslog::{AccessLog, JournalSettings, OpenError, UnsealError, trial_recipient};
 use crate::clock::Clock;
 use crate::config::{Config, Recipients};
 use crate::gateway::control::ControlSocket;
@@ -36,6 +36,8 @@ pub enum StartError {
     Rules(#[from] RulesError),
     #[error(transparent)]
     Journal(#[from] OpenError),
+    #[error("the key of the trial: {0}")]
+    TrialKey(#[from] UnsealError),
     #[error(transparent)]
     Listen(#[from] BindError),
     #[error(transparent)]
@@ -110,13 +112,13 @@ fn bind(config: &Config) -> Result<Vec<Listener>, BindError> {
     config.listen.explicit.iter().map(|&address| Listener::bind(address, ListenerKind::Explicit)).collect()
 }
 
-fn journal_settings(config: &Config) -> Result<JournalSettings, StateError> {
+fn journal_settings(config: &Config) -> Result<JournalSettings, UnsealError> {
     let mut settings =
         JournalSettings::new(&config.journal.directory, config.college.code.clone(), config.gateway.clone());
     settings.recipients = match &config.persons.recipients {
         Recipients::Nobody => Vec::new(),
         Recipients::Given(recipients) => recipients.clone(),
-        Recipients::Trial { key_file } => vec![state::trial_recipient(key_file)?],
+        Recipients::Trial { key_file } => vec![trial_recipient(key_file)?],
     };
     settings.segment_bytes = config.journal.segment_bytes;
     settings.segment_age = config.journal.segment_age;

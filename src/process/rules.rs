@@ -77,7 +77,7 @@ async fn compile_in_child(config: &Config) -> Result<(), RulesError> {
     let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
     let output = Command::new(program)
         .args(["lists", "compile", "--background", "--rules"])
-        .arg(config.rules.directory.join("lists"))
+        .arg(&config.rules.directory)
         .arg("--lists")
         .arg(&config.paths.lists)
         .arg("--out")
