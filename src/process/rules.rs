@@ -75,8 +75,10 @@ async fn open(config: &Config) -> Result<Image, RulesError> {
 async fn compile_in_child(config: &Config) -> Result<(), RulesError> {
     let failed = |what: String| RulesError::Compile(what);
     let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
-    let output = Command::new(program)
-        .args(["lists", "compile", "--background", "--rules"])
+    // nice(1) exists wherever coreutils do; a compile in the foreground would be felt by 700 tablets.
+    let output = Command::new("nice")
+        .arg(program)
+        .args(["lists", "compile", "--rules"])
         .arg(&config.rules.directory)
         .arg("--lists")
         .arg(&config.paths.lists)
