@@ -38,6 +38,15 @@ pub struct ListMeta {
     pub urls: u64,
     pub expressions: u64,
     pub networks: u64,
-    /// The files of the list as entries name them, in the order [`crate::lists::Image`] numbers them.
-    pub(crate) files: Vec<String>,
+    /// Where its entries of each kind stand.
+    pub files: ListFiles,
+}
+
+/// The files of a list, as entries name them: `adult/domains`. Empty where it has none of the kind.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ListFiles {
+    /// Host names, addresses and networks.
+    pub names: String,
+    pub urls: String,
+    pub expressions: String,
 }

@@ -10,12 +10,17 @@
 mod catalogue;
 mod compile;
 pub mod image;
+mod input;
 mod meta;
+mod parse;
 mod problem;
 
 pub use crate::matcher::{Candidate, ListId, ListMatches};
 pub use catalogue::{Catalogue, Format, Source};
-pub use compile::{CompileError, CompileReport, ListText, compile};
-pub use image::{Image, ImageError};
-pub use meta::{ListMeta, Usage};
+pub use compile::{CompileError, CompileReport, ListText, Totals, compile};
+pub use image::{Damage, Image, ImageError};
+pub use meta::{ListFiles, ListMeta, Usage};
 pub use problem::Problem;
+
+#[cfg(test)]
+mod oracle;

@@ -5,7 +5,7 @@ pub const MAX_LISTS: usize = 512;
 const WORDS: usize = MAX_LISTS / 64;
 
 /// A list, as its index in [`crate::lists::Image::lists`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct ListId(u16);
 
 impl ListId {

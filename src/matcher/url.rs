@@ -29,6 +29,20 @@ pub fn canonical_path(path_and_query: &str, out: &mut String) {
     push_escaped(query, out);
 }
 
+/// The path of an entry, from its canonical form: a final slash says nothing (`/a/` covers what `/a` covers).
+pub fn entry_path(canonical: &str) -> &str {
+    if canonical.contains('?') { canonical } else { canonical.trim_end_matches('/') }
+}
+
+/// The host that URL entries are kept under: `www.example.fr` and `example.fr` are one site, as for squidGuard, whose
+/// lists are written without the `www`.
+pub fn site_of(host: &str) -> &str {
+    match host.strip_prefix("www.") {
+        Some(site) if site.contains('.') => site,
+        _ => host,
+    }
+}
+
 /// RFC 3986 §5.2.4, and empty segments go too.
 fn push_segments(path: &[u8], out: &mut String) {
     let mut kept: Vec<&[u8]> = Vec::new();

@@ -1,0 +1,233 @@
+//! Which lists there are: `rules/lists/*.toml`.
+//!
+//! ```toml
+//! [[source]]
+//! name = "ut1"
+//! format = "squidguard"      # a folder of folders; hosts, domains, urls, expressions, cidr: one file
+//! path = "ut1"               # beside this file, else among the downloaded lists
+//! optional = true            # absent is a note, not a problem
+//! category = "…"             # of a single file; in a squidguard folder the folders' names are the categories
+//! category_names = { "agressif" = "violence" }
+//! urls = ["https://…"]       # where `ecluse lists update` fetches it
+//! licence = "CC BY-SA 4.0"
+//! attribution = "…"
+//! ```
+
+mod folder;
+mod stamp;
+mod written;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::access::{CategoryName, ListName};
+use crate::matcher::MAX_LISTS;
+
+use super::Problem;
+use super::input::{ListInput, Part, PartText};
+use super::parse::LineKind;
+
+use stamp::Stamp;
+use written::Written;
+
+/// How a list is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// A folder of folders, each with `domains`, `urls`, `expressions`, `usage`.
+    SquidGuard,
+    Hosts,
+    Domains,
+    Urls,
+    Expressions,
+    Cidr,
+}
+
+impl Format {
+    pub(super) fn line_kind(self) -> LineKind {
+        match self {
+            Format::SquidGuard | Format::Domains => LineKind::Domain,
+            Format::Hosts => LineKind::Hosts,
+            Format::Urls => LineKind::Url,
+            Format::Expressions => LineKind::Expression,
+            Format::Cidr => LineKind::Network,
+        }
+    }
+}
+
+/// One source of lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    pub name: String,
+    pub format: Format,
+    /// Where it lies; where it would lie once downloaded when it is absent.
+    pub path: PathBuf,
+    /// Absent optional sources stay in the catalogue: `update` fetches them.
+    pub present: bool,
+    pub urls: Vec<String>,
+    pub licence: String,
+    pub attribution: String,
+}
+
+/// Every source and every list.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogue {
+    pub sources: Vec<Source>,
+    /// Worth saying, not worth stopping for: an optional source that is absent, a folder that could not be read.
+    pub notes: Vec<Problem>,
+    pub(super) inputs: Vec<ListInput>,
+    fingerprint: [u8; 32],
+}
+
+impl Catalogue {
+    /// Reads every `*.toml` of `dir` and looks what is there; reads no list. A `dir` that is absent is empty.
+    pub fn read(dir: &Path, downloaded: &Path) -> Result<Catalogue, Vec<Problem>> {
+        let mut reader = Reader::new(downloaded);
+        match toml_files(dir) {
+            Ok(files) => files.iter().for_each(|file| reader.read(file)),
+            Err(error) => reader.problems.push(Problem::in_file(
+                dir,
+                format!("the folder cannot be read: {error}"),
+                "make it readable for the gateway's user",
+            )),
+        }
+        reader.check_names(dir);
+        if reader.problems.is_empty() { Ok(reader.finish()) } else { Err(reader.problems) }
+    }
+
+    /// Over paths, sizes, dates and the catalogue's own text: quick.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.fingerprint
+    }
+
+    /// The names and categories of the lists that a compile makes, in their order.
+    pub fn lists(&self) -> impl Iterator<Item = (&ListName, &CategoryName)> {
+        self.inputs.iter().map(|input| (&input.name, &input.category))
+    }
+}
+
+fn toml_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let paths: Result<Vec<PathBuf>, _> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
+    let mut files: Vec<PathBuf> =
+        paths?.into_iter().filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
+    files.sort();
+    Ok(files)
+}
+
+struct Reader<'a> {
+    downloaded: &'a Path,
+    sources: Vec<Source>,
+    inputs: Vec<ListInput>,
+    problems: Vec<Problem>,
+    notes: Vec<Problem>,
+    stamp: Stamp,
+}
+
+impl<'a> Reader<'a> {
+    fn new(downloaded: &'a Path) -> Self {
+        Reader {
+            downloaded,
+            sources: Vec::new(),
+            inputs: Vec::new(),
+            problems: Vec::new(),
+            notes: Vec::new(),
+            stamp: Stamp::default(),
+        }
+    }
+
+    fn read(&mut self, file: &Path) {
+        let text = match fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) => {
+                let what = format!("the file cannot be read: {error}");
+                self.problems.push(Problem::in_file(file, what, "make it a readable file of UTF-8 text"));
+                return;
+            }
+        };
+        self.stamp.add_text(file, &text);
+        let (sources, problems) = written::parse(file, &text);
+        self.problems.extend(problems);
+        sources.into_iter().for_each(|written| self.add(file, written));
+    }
+
+    fn add(&mut self, file: &Path, written: Written) {
+        let beside = file.parent().unwrap_or(Path::new("")).join(&written.path);
+        let fetched = self.downloaded.join(&written.path);
+        let path = [&beside, &fetched].into_iter().find(|path| path.exists()).cloned();
+        let source = Source {
+            name: written.name.clone(),
+            format: written.format,
+            present: path.is_some(),
+            path: path.clone().unwrap_or_else(|| fetched.clone()),
+            urls: written.urls.clone(),
+            licence: written.licence.clone(),
+            attribution: written.attribution.clone(),
+        };
+        match path {
+            None => self.absent(file, &written, [&beside, &fetched]),
+            Some(path) if written.format == Format::SquidGuard => self.add_folder(&path, &written),
+            Some(path) => self.add_file(path, &written),
+        }
+        self.sources.push(source);
+    }
+
+    fn absent(&mut self, file: &Path, written: &Written, tried: [&Path; 2]) {
+        let what = format!(
+            "the list `{}` is absent: there is neither {} nor {}",
+            written.name,
+            tried[0].display(),
+            tried[1].display()
+        );
+        let help = "put it there, fetch it with `ecluse lists update`, or remove the source";
+        let problem = Problem { line: Some(written.line), ..Problem::in_file(file, what, help) };
+        if written.optional { &mut self.notes } else { &mut self.problems }.push(problem);
+    }
+
+    fn add_file(&mut self, path: PathBuf, written: &Written) {
+        let source_date = self.stamp.add_file(&path);
+        let part =
+            Part { kind: written.format.line_kind(), file: written.path.clone(), text: PartText::File(path.clone()) };
+        let category = CategoryName::new(written.category.as_deref().unwrap_or(&written.name));
+        let input = written.input(ListName::new(&*written.name), category, &path);
+        self.inputs.push(ListInput { source_date, parts: vec![part], ..input });
+    }
+
+    fn add_folder(&mut self, path: &Path, written: &Written) {
+        match folder::read(path, written, &mut self.stamp) {
+            Ok(lists) => self.inputs.extend(lists),
+            Err(error) => self.problems.push(Problem::in_file(
+                path,
+                format!("the folder of `{}` cannot be read: {error}", written.name),
+                "it must be a folder of folders, each with a file `domains`, `urls` or `expressions`",
+            )),
+        }
+    }
+
+    /// A name means one list, and an image holds only so many.
+    fn check_names(&mut self, dir: &Path) {
+        let mut seen = std::collections::HashSet::new();
+        let names = self.inputs.iter().flat_map(|i| std::iter::once(&i.name).chain(i.aliases.iter().map(|(n, _)| n)));
+        for name in names.filter(|name| !seen.insert((*name).clone())) {
+            let what = format!("two lists have the name `{name}`");
+            self.problems.push(Problem::in_file(dir, what, "give each source a name of its own"));
+        }
+        if self.inputs.len() > MAX_LISTS {
+            let what = format!("there are {} lists, an image holds {MAX_LISTS}", self.inputs.len());
+            self.problems.push(Problem::in_file(dir, what, "take some sources out"));
+        }
+    }
+
+    fn finish(self) -> Catalogue {
+        let fingerprint = self.stamp.finish();
+        Catalogue { sources: self.sources, notes: self.notes, inputs: self.inputs, fingerprint }
+    }
+}
+
+#[cfg(test)]
+mod tests;

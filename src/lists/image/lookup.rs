@@ -1,0 +1,157 @@
+//! Questions to an image.
+
+use std::net::IpAddr;
+
+use crate::access::{EntryRef, Host};
+use crate::matcher::addresses::{AddressHit, AddressTable};
+use crate::matcher::names::codebook::Codebook;
+use crate::matcher::names::exact::{NameLines, NameTexts};
+use crate::matcher::names::{Hit, NameTable};
+use crate::matcher::urls::{UrlHit, UrlTable};
+use crate::matcher::{Candidate, ListId, ListMatches, SetNumber, site_of};
+
+use super::{Image, Kind, Spill};
+
+impl Image {
+    /// Every list with an entry that covers the candidate: its name or a parent, its address, a prefix of its URL, an
+    /// expression. Allocates nothing for a miss.
+    pub fn matches(&self, candidate: &Candidate) -> ListMatches {
+        let mut found = ListMatches::EMPTY;
+        let may_have_urls = match candidate.target() {
+            Host::Name(name) => self.match_names(name.as_str(), &mut found),
+            Host::Address(address) => {
+                found = self.matches_address(*address);
+                true
+            }
+        };
+        if may_have_urls && !candidate.path().is_empty() {
+            self.visit_urls(candidate, |hit| found.union_with(&self.set(hit.set)));
+        }
+        self.patterns.find(candidate.text(), |list, _| found.insert(list));
+        found
+    }
+
+    /// Every list with that address or a network around it.
+    pub fn matches_address(&self, address: IpAddr) -> ListMatches {
+        let mut found = ListMatches::EMPTY;
+        self.visit_networks(address, |hit| found.union_with(&self.set(hit.set)));
+        found
+    }
+
+    /// The most specific entry of `list` that covers the candidate: the longest URL, else the longest name, else the
+    /// narrowest network, else an expression. Slow: for refusals and explanations.
+    pub fn entry(&self, list: ListId, candidate: &Candidate) -> Option<EntryRef> {
+        self.url_entry(list, candidate)
+            .or_else(|| match candidate.target() {
+                Host::Name(name) => self.name_entry(list, name.as_str()),
+                Host::Address(address) => self.entry_for_address(list, *address),
+            })
+            .or_else(|| self.expression_entry(list, candidate))
+    }
+
+    /// The narrowest network of `list` around the address.
+    pub fn entry_for_address(&self, list: ListId, address: IpAddr) -> Option<EntryRef> {
+        let mut narrowest: Option<AddressHit> = None;
+        self.visit_networks(address, |hit| {
+            if self.set(hit.set).contains(list) {
+                narrowest = Some(hit);
+            }
+        });
+        let hit = narrowest?;
+        let lines = self.section(Kind::AddressLines);
+        let count = AddressTable::view(self.section(Kind::Addresses))?.len();
+        let line = Spill::line(lines, count, hit.number, self.set(hit.set).rank(list))?;
+        let single = hit.network.prefix_len() == hit.network.max_prefix_len();
+        let text = if single { hit.network.addr().to_string() } else { hit.network.to_string() };
+        Some(EntryRef { text, file: self.list(list)?.files.names.clone(), line })
+    }
+
+    /// Collects the lists of the host's names; says whether its URLs are worth a look.
+    #[inline]
+    fn match_names(&self, host: &str, found: &mut ListMatches) -> bool {
+        let Some(table) = NameTable::view(self.section(Kind::Names)) else { return false };
+        let mut has_urls = false;
+        table.walk(host, |hit| {
+            has_urls |= hit.slot.has_urls() && host.len() - hit.start == site_of(host).len();
+            if hit.slot.set() != 0 && self.confirm(&table, &hit, host) {
+                found.union_with(&self.set(hit.slot.set()));
+            }
+        });
+        has_urls
+    }
+
+    fn confirm(&self, table: &NameTable<'_>, hit: &Hit, host: &str) -> bool {
+        let Some(codebook) = Codebook::view(self.section(Kind::Codebook)) else { return false };
+        let (index, texts) = (self.section(Kind::NameIndex), self.section(Kind::NameTexts));
+        NameTexts { codebook, index, texts }.confirm(table, hit, &host[hit.start..])
+    }
+
+    fn visit_urls<'a>(&'a self, candidate: &Candidate, visit: impl FnMut(UrlHit<'a>)) {
+        let tables = (NameTable::view(self.section(Kind::Names)), UrlTable::view(self.section(Kind::Urls)));
+        if let (Some(names), Some(urls)) = tables
+            && !urls.is_empty()
+        {
+            let site = site_of(candidate.host_text());
+            urls.find(names.seed().hash(site), site, candidate.path(), visit);
+        }
+    }
+
+    fn visit_networks(&self, address: IpAddr, visit: impl FnMut(AddressHit)) {
+        if let (Some(table), Host::Address(address)) =
+            (AddressTable::view(self.section(Kind::Addresses)), address.into())
+        {
+            table.find(address, visit);
+        }
+    }
+
+    fn set(&self, number: SetNumber) -> ListMatches {
+        self.known_set(number).unwrap_or_default()
+    }
+
+    fn known_set(&self, number: SetNumber) -> Option<ListMatches> {
+        self.section(Kind::Sets).as_chunks().0.get(usize::from(number)).map(ListMatches::from_bytes)
+    }
+
+    fn url_entry(&self, list: ListId, candidate: &Candidate) -> Option<EntryRef> {
+        if candidate.path().is_empty() {
+            return None;
+        }
+        let mut longest: Option<UrlHit<'_>> = None;
+        self.visit_urls(candidate, |hit| {
+            if self.set(hit.set).contains(list) {
+                longest = Some(hit);
+            }
+        });
+        let hit = longest?;
+        let count = UrlTable::view(self.section(Kind::Urls))?.len();
+        let line = Spill::line(self.section(Kind::UrlLines), count, hit.number, self.set(hit.set).rank(list))?;
+        let text = String::from_utf8_lossy(hit.text).into_owned();
+        Some(EntryRef { text, file: self.list(list)?.files.urls.clone(), line })
+    }
+
+    fn name_entry(&self, list: ListId, host: &str) -> Option<EntryRef> {
+        let table = NameTable::view(self.section(Kind::Names))?;
+        let mut longest: Option<Hit> = None;
+        table.walk(host, |hit| {
+            if self.set(hit.slot.set()).contains(list) && self.confirm(&table, &hit, host) {
+                longest = Some(hit);
+            }
+        });
+        let hit = longest?;
+        let lines = NameLines { index: self.section(Kind::LineIndex), numbers: self.section(Kind::LineNumbers) };
+        let rank = self.set(hit.slot.set()).rank(list);
+        let line = lines.line_number(&table, &hit, rank, |set| self.known_set(set))?;
+        Some(EntryRef { text: host[hit.start..].to_owned(), file: self.list(list)?.files.names.clone(), line })
+    }
+
+    fn expression_entry(&self, list: ListId, candidate: &Candidate) -> Option<EntryRef> {
+        let mut first: Option<(u32, String)> = None;
+        self.patterns.find(candidate.text(), |of, expression| {
+            if of == list && first.as_ref().is_none_or(|(line, _)| expression.line < *line) {
+                first = Some((expression.line, expression.text.clone()));
+            }
+        });
+        let (line, text) = first?;
+        Some(EntryRef { text, file: self.list(list)?.files.expressions.clone(), line })
+    }
+}

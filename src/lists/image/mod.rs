@@ -1,0 +1,231 @@
+//! The image: all lists in one file, mapped and read where it lies.
+//!
+//! # The container
+//!
+//! Final in form: what changes from here on is the inside of a section (its version says so) and which sections there
+//! are. All numbers are little-endian.
+//!
+//! | bytes | header, 128 bytes |
+//! |---|---|
+//! | 0–7 | magic `ECLLISTS` |
+//! | 8–11 | version of the container, 1 |
+//! | 12–15 | number of sections, at most 64 |
+//! | 16–23 | length of the file |
+//! | 24–55 | fingerprint of the content: SHA-256, see below |
+//! | 56–87 | fingerprint of the sources it was compiled from |
+//! | 88–91 | CRC32C of header and section table, this field as zero |
+//! | 92–127 | zero |
+//!
+//! | bytes | section table, 32 bytes each, right after the header |
+//! |---|---|
+//! | 0–3 | kind, see [`Kind`]; a kind that a reader does not know is passed over |
+//! | 4–7 | flags: bit 0 = hot |
+//! | 8–15 | where the section begins, a multiple of 4096 |
+//! | 16–23 | its length; sections do not overlap |
+//! | 24–27 | CRC32C of the section |
+//! | 28–31 | version of the section's inside; a reader refuses one that it does not know |
+//!
+//! *Hot* sections are read for every access; they lie first, are checked against their checksum when the image is
+//! opened, and are in memory from then on. *Cold* ones are read for hits and explanations: every read of theirs is
+//! bounded, and their checksums are compared by [`Image::verify`], which `check` and the compiler call: start does not
+//! wait for a disk to read what most days need a page of. An entry whose cold part is damaged is not confirmed.
+//!
+//! The fingerprint of the content is SHA-256 over the list names and categories in order and over kind, length and bytes
+//! of every section but the lists' descriptions: the same lists give the same fingerprint on every gateway.
+//!
+//! # The sections
+//!
+//! | kind | hot | inside |
+//! |---|---|---|
+//! | lists | yes | JSON: the lists' descriptions in the order of their numbers, and the aliases of categories |
+//! | sets | yes | 64 bytes each: the sets of lists by number, a bit per list; number 0 is the empty set |
+//! | names | yes | [`crate::matcher::names`] |
+//! | addresses | yes | [`crate::matcher::addresses`] |
+//! | urls | yes | [`crate::matcher::urls`] |
+//! | expressions | yes | JSON: text, list, line of each |
+//! | codebook, name index, name texts | no | [`crate::matcher::names::exact`] |
+//! | line index, line numbers | no | [`crate::matcher::names::exact`] |
+//! | url lines, address lines | no | for each entry of the hot table in order, for each list of its set in order: the line, `u32`; preceded by where each entry's begin (index into the lines, `u32`, one more than there are entries) |
+//!
+//! # Life of the file
+//!
+//! An image is written aside, synced and renamed; it is never changed in place, because whoever has it mapped would
+//! read half of each, or be killed by a shortened file. A new image is a new file.
+
+mod container;
+mod lookup;
+mod map;
+mod spill;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::access::{CategoryName, ListName};
+use crate::matcher::addresses::AddressTable;
+use crate::matcher::names::NameTable;
+use crate::matcher::names::codebook::Codebook;
+use crate::matcher::patterns::{Expression, PatternSet};
+use crate::matcher::urls::UrlTable;
+use crate::matcher::{ListId, ListMatches, MAX_LISTS};
+
+use super::{CompileError, ListMeta, ListText};
+
+pub use container::Kind;
+pub(super) use container::{Section, write};
+pub(super) use spill::Spill;
+
+use container::Layout;
+use map::Bytes;
+
+/// Why an image cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    #[error("cannot open the image of the lists {}: {source}", path.display())]
+    Open { path: PathBuf, source: std::io::Error },
+    #[error("{}: {damage}; compile the lists again: `ecluse lists compile`", path.display())]
+    Damaged { path: PathBuf, damage: Damage },
+}
+
+/// What is wrong with the bytes of an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    #[error("this is no image of lists")]
+    NotAnImage,
+    #[error("the image has version {0}, but this program reads version {VERSION}", VERSION = container::VERSION)]
+    Version(u32),
+    #[error("the image is {found} bytes long and should be {expected}")]
+    Length { found: u64, expected: u64 },
+    #[error("the image's header is damaged")]
+    Header,
+    #[error("the image lacks its section `{0}`")]
+    Missing(Kind),
+    #[error("the image's section `{0}` has a version that this program does not read")]
+    SectionVersion(Kind),
+    #[error("the image's section `{0}` is damaged (checksum)")]
+    Checksum(Kind),
+    #[error("the image's section `{0}` contradicts itself")]
+    Inconsistent(Kind),
+}
+
+/// The compiled lists: mapped, checked, immutable.
+#[derive(Debug)]
+pub struct Image {
+    bytes: Bytes,
+    layout: Layout,
+    description: Description,
+    patterns: PatternSet,
+}
+
+/// The section `lists`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Description {
+    pub lists: Vec<ListMeta>,
+    /// Alias, category.
+    pub category_aliases: Vec<(CategoryName, CategoryName)>,
+}
+
+impl Image {
+    /// Maps an image and checks all that start needs.
+    pub fn open(path: &Path) -> Result<Image, ImageError> {
+        let bytes = map::map(path).map_err(|source| ImageError::Open { path: path.into(), source })?;
+        Image::from_bytes(bytes).map_err(|damage| ImageError::Damaged { path: path.into(), damage })
+    }
+
+    /// An image in memory, of lists given as text.
+    pub fn from_texts(lists: &[ListText<'_>]) -> Result<Image, CompileError> {
+        let bytes = super::compile::compile_texts(lists)?;
+        Image::from_bytes(Bytes::Owned(bytes)).map_err(CompileError::Unreadable)
+    }
+
+    /// An image of no list.
+    pub fn empty() -> Image {
+        let patterns = PatternSet::default();
+        Image {
+            bytes: Bytes::Owned(Vec::new()),
+            layout: Layout::default(),
+            description: Description::default(),
+            patterns,
+        }
+    }
+
+    fn from_bytes(bytes: Bytes) -> Result<Image, Damage> {
+        let layout = Layout::read(&bytes)?;
+        bytes.warm(layout.hot());
+        layout.check(&bytes, |section| section.hot)?;
+        let parsed = |kind| Damage::Inconsistent(kind);
+        let description: Description =
+            serde_json::from_slice(layout.bytes(&bytes, Kind::Lists)).map_err(|_| parsed(Kind::Lists))?;
+        let expressions: Vec<Expression> =
+            serde_json::from_slice(layout.bytes(&bytes, Kind::Expressions)).map_err(|_| parsed(Kind::Expressions))?;
+        let lists = description.lists.len();
+        if lists > MAX_LISTS || expressions.iter().any(|e| usize::from(e.list) >= lists) {
+            return Err(parsed(Kind::Lists));
+        }
+        let patterns = PatternSet::new(expressions).map_err(|_| parsed(Kind::Expressions))?;
+        let image = Image { bytes, layout, description, patterns };
+        image.check_tables()?;
+        Ok(image)
+    }
+
+    /// Every view can be taken, and no set names a list that is not there.
+    fn check_tables(&self) -> Result<(), Damage> {
+        let whole = |fits: bool, kind| if fits { Ok(()) } else { Err(Damage::Inconsistent(kind)) };
+        let names = NameTable::view(self.section(Kind::Names)).ok_or(Damage::Inconsistent(Kind::Names))?;
+        whole(AddressTable::view(self.section(Kind::Addresses)).is_some(), Kind::Addresses)?;
+        whole(UrlTable::view(self.section(Kind::Urls)).is_some(), Kind::Urls)?;
+        whole(Codebook::view(self.section(Kind::Codebook)).is_some(), Kind::Codebook)?;
+        whole(self.section(Kind::NameIndex).len() == 4 * names.line_count(), Kind::NameIndex)?;
+        whole(self.section(Kind::LineIndex).len() == 4 * names.line_count(), Kind::LineIndex)?;
+        let (sets, surplus) = self.section(Kind::Sets).as_chunks();
+        let lists = self.description.lists.len();
+        let known = |set: &[u8; MAX_LISTS / 8]| ListMatches::from_bytes(set).iter().all(|list| list.index() < lists);
+        whole(surplus.is_empty() && sets.iter().all(known), Kind::Sets)
+    }
+
+    /// Compares the checksums of the cold sections, too. Reads the whole file.
+    pub fn verify(&self) -> Result<(), Damage> {
+        self.layout.check(&self.bytes, |_| true)
+    }
+
+    fn section(&self, kind: Kind) -> &[u8] {
+        self.layout.bytes(&self.bytes, kind)
+    }
+
+    /// Over the content: the same lists give the same fingerprint.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.layout.fingerprint
+    }
+
+    /// Of the sources it was compiled from: [`super::Catalogue::fingerprint`] tells whether it is stale.
+    pub fn source_fingerprint(&self) -> [u8; 32] {
+        self.layout.source_fingerprint
+    }
+
+    /// Bytes of the hot sections (in memory) and of the whole image.
+    pub fn sizes(&self) -> (u64, u64) {
+        (self.layout.hot().len() as u64, self.bytes.len() as u64)
+    }
+
+    pub fn lists(&self) -> &[ListMeta] {
+        &self.description.lists
+    }
+
+    pub fn list(&self, id: ListId) -> Option<&ListMeta> {
+        self.description.lists.get(id.index())
+    }
+
+    /// The list of that name or alias.
+    pub fn list_named(&self, name: &ListName) -> Option<ListId> {
+        let at = self.lists().iter().position(|list| list.name == *name || list.aliases.contains(name))?;
+        ListId::new(at)
+    }
+
+    /// The category that an alias (a link in a squidGuard folder) means.
+    pub fn category_of_alias(&self, alias: &CategoryName) -> Option<&CategoryName> {
+        self.description.category_aliases.iter().find(|(name, _)| name == alias).map(|(_, category)| category)
+    }
+}
+
+#[cfg(test)]
+mod tests;

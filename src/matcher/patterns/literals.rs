@@ -1,0 +1,89 @@
+//! The literals of which every match of an expression holds at least one.
+
+use regex_syntax::ParserBuilder;
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+/// A shorter literal hits in most texts: the set is quicker.
+const MIN_BYTES: usize = 3;
+/// An expression with more alternatives than that is better run as it is.
+const MAX_LITERALS: usize = 64;
+
+/// The best set of required literals, in lower case; `None` when there is none worth having.
+pub fn required(expression: &str) -> Option<Vec<String>> {
+    let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(expression).ok()?;
+    best(&hir)
+}
+
+fn best(hir: &Hir) -> Option<Vec<String>> {
+    match hir.kind() {
+        HirKind::Literal(literal) => usable(vec![std::str::from_utf8(&literal.0).ok()?.to_ascii_lowercase()]),
+        HirKind::Capture(capture) => best(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => best(&repetition.sub),
+        HirKind::Concat(parts) => best_of(parts),
+        HirKind::Alternation(branches) => {
+            let all: Option<Vec<Vec<String>>> = branches.iter().map(best).collect();
+            usable(all?.concat())
+        }
+        HirKind::Repetition(_) | HirKind::Class(_) | HirKind::Empty | HirKind::Look(_) => None,
+    }
+}
+
+/// The part whose shortest literal is longest; then the one with fewest. Neighbouring letters are one literal.
+fn best_of(parts: &[Hir]) -> Option<Vec<String>> {
+    let runs = runs(parts).into_iter().filter_map(|run| usable(vec![run]));
+    parts
+        .iter()
+        .filter_map(best)
+        .chain(runs)
+        .max_by_key(|set| (set.iter().map(String::len).min().unwrap_or_default(), std::cmp::Reverse(set.len())))
+}
+
+/// The literals that stand side by side, joined: `/A` as a class of two cases is a letter, too.
+fn runs(parts: &[Hir]) -> Vec<String> {
+    let mut runs = vec![String::new()];
+    for part in parts {
+        match (letters(part), runs.last_mut()) {
+            (Some(letters), Some(run)) => run.push_str(&letters),
+            _ => runs.push(String::new()),
+        }
+    }
+    runs
+}
+
+fn letters(hir: &Hir) -> Option<String> {
+    match hir.kind() {
+        HirKind::Literal(literal) => Some(std::str::from_utf8(&literal.0).ok()?.to_ascii_lowercase()),
+        HirKind::Class(Class::Bytes(class)) => {
+            let mut bytes = class.iter().flat_map(|range| range.start()..=range.end());
+            let first = bytes.next()?.to_ascii_lowercase();
+            (first.is_ascii() && bytes.all(|b| b.to_ascii_lowercase() == first)).then(|| char::from(first).to_string())
+        }
+        _ => None,
+    }
+}
+
+fn usable(set: Vec<String>) -> Option<Vec<String>> {
+    (set.len() <= MAX_LITERALS && set.iter().all(|literal| literal.len() >= MIN_BYTES)).then_some(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_literals_that_a_match_must_hold_are_taken() {
+        for (expression, expected) in [
+            ("abcd", Some(vec!["abcd"])),
+            (".*/setup\\.exe", Some(vec!["/setup.exe"])),
+            ("(/banner/|/Sponsor/)", Some(vec!["/banner/", "/sponsor/"])),
+            ("(/banner/|.)", None),
+            ("(abc)+x?", Some(vec!["abc"])),
+            ("(abc)*", None),
+            ("ab", None),
+            ("search\\?q=[0-9]+$", Some(vec!["search?q="])),
+        ] {
+            let expected = expected.map(|set| set.into_iter().map(str::to_owned).collect::<Vec<_>>());
+            assert_eq!(required(expression), expected, "{expression}");
+        }
+    }
+}

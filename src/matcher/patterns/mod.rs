@@ -1,0 +1,153 @@
+//! Expressions: regular expressions over host and path.
+//!
+//! Of each expression the literals are taken of which a match must hold at least one ([`literals`]); all of them go
+//! into one Aho-Corasick automaton, run once over the text, and an expression runs only where one of its own was seen.
+//! Those that require none share one `RegexSet`.
+//!
+//! The text is canonical ([`Candidate::text`]): lower case, ASCII, host first, without scheme and port.
+//!
+//! [`Candidate::text`]: super::Candidate::text
+
+mod literals;
+
+use aho_corasick::AhoCorasick;
+use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+
+use super::ListId;
+
+/// Bytes that one compiled expression may take.
+const SIZE_LIMIT: usize = 1 << 20;
+/// Bytes of the lazy automaton's cache, per expression and thread.
+const CACHE_LIMIT: usize = 1 << 20;
+
+/// Why an expression cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    #[error("{0}")]
+    Syntax(String),
+    #[error("the expression grows beyond {SIZE_LIMIT} bytes when compiled")]
+    TooLarge,
+    #[error("the expression matches every URL")]
+    MatchesAll,
+    #[error("the expressions' literals do not fit one automaton")]
+    TooMany,
+}
+
+/// One expression.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Expression {
+    pub text: String,
+    /// The index of its list.
+    pub list: u16,
+    pub line: u32,
+}
+
+/// A set of expressions, ready.
+#[derive(Debug, Default)]
+pub struct PatternSet {
+    expressions: Vec<Expression>,
+    with_literals: Option<AhoCorasick>,
+    /// By pattern of the automaton: the index in `verified`.
+    owners: Vec<usize>,
+    /// Regexes with literals, and whose they are.
+    verified: Vec<(Regex, usize)>,
+    without_literals: RegexSet,
+    /// By pattern of `without_literals`: the expression.
+    others: Vec<usize>,
+}
+
+impl PatternSet {
+    pub fn new(expressions: Vec<Expression>) -> Result<PatternSet, PatternError> {
+        let (mut literals, mut owners, mut verified) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut rest, mut others) = (Vec::new(), Vec::new());
+        for (number, expression) in expressions.iter().enumerate() {
+            match literals::required(&expression.text) {
+                Some(required) => {
+                    owners.extend(required.iter().map(|_| verified.len()));
+                    literals.extend(required);
+                    verified.push((compile(&expression.text)?, number));
+                }
+                None => {
+                    rest.push(expression.text.as_str());
+                    others.push(number);
+                }
+            }
+        }
+        let with_literals = if literals.is_empty() {
+            None
+        } else {
+            Some(AhoCorasick::new(&literals).map_err(|_| PatternError::TooMany)?)
+        };
+        let without_literals = RegexSetBuilder::new(&rest)
+            .case_insensitive(true)
+            .unicode(false)
+            .size_limit(SIZE_LIMIT * (1 + rest.len()))
+            .dfa_size_limit(CACHE_LIMIT)
+            .build()
+            .map_err(explain)?;
+        Ok(PatternSet { expressions, with_literals, owners, verified, without_literals, others })
+    }
+
+    /// Whether an expression can be used.
+    pub fn check(text: &str) -> Result<(), PatternError> {
+        let regex = compile(text)?;
+        // A match of nothing at all is a match anywhere.
+        if regex.is_match(b"") { Err(PatternError::MatchesAll) } else { Ok(()) }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.expressions.is_empty()
+    }
+
+    pub fn expressions(&self) -> &[Expression] {
+        &self.expressions
+    }
+
+    /// Calls `visit` with every expression that matches, once each, in no promised order.
+    pub fn find(&self, text: &str, mut visit: impl FnMut(ListId, &Expression)) {
+        let mut report = |number: usize| {
+            if let Some(expression) = self.expressions.get(number)
+                && let Some(list) = ListId::new(usize::from(expression.list))
+            {
+                visit(list, expression);
+            }
+        };
+        if let Some(automaton) = &self.with_literals {
+            let mut tried = Vec::new();
+            for hit in automaton.find_overlapping_iter(text) {
+                let owner = self.owners[hit.pattern().as_usize()];
+                if !tried.contains(&owner) {
+                    tried.push(owner);
+                    let (regex, number) = &self.verified[owner];
+                    if regex.is_match(text.as_bytes()) {
+                        report(*number);
+                    }
+                }
+            }
+        }
+        if !self.others.is_empty() {
+            self.without_literals.matches(text.as_bytes()).iter().for_each(|other| report(self.others[other]));
+        }
+    }
+}
+
+fn compile(text: &str) -> Result<Regex, PatternError> {
+    RegexBuilder::new(text)
+        .case_insensitive(true)
+        .unicode(false)
+        .size_limit(SIZE_LIMIT)
+        .dfa_size_limit(CACHE_LIMIT)
+        .build()
+        .map_err(explain)
+}
+
+fn explain(error: regex::Error) -> PatternError {
+    match error {
+        regex::Error::CompiledTooBig(_) => PatternError::TooLarge,
+        // The last line says what; those before draw where.
+        error => PatternError::Syntax(error.to_string().lines().last().unwrap_or_default().trim().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
