@@ -191,6 +191,37 @@ fn a_dropped_answer_ends_the_reading() {
     });
 }
 
+#[test]
+fn a_file_with_a_second_name_is_given_to_nobody() {
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("skipped: only root gives files away");
+    }
+    let directory = TempDir::new().unwrap();
+    std::os::unix::fs::chown(directory.path(), Some(4242), Some(4242)).unwrap();
+    let path = directory.path().join("lock");
+    let file = fs::File::create(&path).unwrap();
+    give_to_owner_of(directory.path(), &file).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&file.metadata().unwrap()), 4242);
+    fs::hard_link(&path, directory.path().join("other")).unwrap();
+    assert!(give_to_owner_of(directory.path(), &file).is_err());
+}
+
+#[test]
+fn what_root_brings_in_the_gateway_can_go_on_writing() {
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("skipped: only root gives files away");
+    }
+    block_on(async {
+        let store = fresh();
+        std::os::unix::fs::chown(&*store.store.directory, Some(4242), Some(4242)).unwrap();
+        insert(&store, &accesses(3)).await;
+        for file in fs::read_dir(&store.store.directory).unwrap().flatten() {
+            let owner = std::os::unix::fs::MetadataExt::uid(&file.metadata().unwrap());
+            assert_eq!(owner, 4242, "{}", file.path().display());
+        }
+    });
+}
+
 fn days_of(rows: &[Row]) -> Vec<i32> {
     let mut days: Vec<i32> = rows.iter().map(|row| row.start().day()).collect();
     days.sort_unstable();
