@@ -9,6 +9,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::{Event, Line, TrailError};
 use crate::access::Timestamp;
+use crate::store::embedded::{NO_FOLLOW, give_to_owner_of};
 
 /// No line is longer: twelve filters of 512 bytes, escaped, or 400 pseudonyms.
 pub(super) const LINE_MAX: usize = 64 * 1024;
@@ -40,8 +41,10 @@ pub(super) fn append(directory: &Path, now: Timestamp, event: Event) -> Result<u
 
 fn append_line(directory: &Path, now: Timestamp, event: Event) -> io::Result<u64> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let opened = OpenOptions::new().read(true).custom_flags(NO_FOLLOW).open(directory)?;
+    give_to_owner_of(directory.parent().unwrap_or(directory), &opened)?;
     // Held until the end of this function: processes take turns.
-    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(directory.join("lock"))?;
+    let lock = open(directory, &directory.join("lock"))?;
     lock.lock()?;
 
     let newest = files(directory)?.pop();
@@ -69,10 +72,17 @@ fn path_of(directory: &Path, now: Timestamp) -> PathBuf {
 fn write_synced(directory: &Path, newest: Option<PathBuf>, now: Timestamp, bytes: &[u8]) -> io::Result<()> {
     let this_month = path_of(directory, now);
     let path = newest.filter(|newest| *newest > this_month).unwrap_or(this_month);
-    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    let mut file = open(directory, &path)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     File::open(directory)?.sync_all()
+}
+
+fn open(directory: &Path, path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.append(true).create(true).mode(0o600).custom_flags(NO_FOLLOW).open(path)?;
+    give_to_owner_of(directory, &file)?;
+    Ok(file)
 }
 
 /// Where the chain stands.

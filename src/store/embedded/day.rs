@@ -5,7 +5,7 @@
 //! no row any more (see [`super::purge`]).
 
 use std::fs;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -85,17 +85,35 @@ pub(super) fn open_to_write(path: &Path) -> Result<Connection, DayError> {
     Ok(connection)
 }
 
-/// SQLite would make the file readable by all; its neighbours get the mode of the file.
+/// SQLite would make the file readable by all; its neighbours get the mode and the owner of the file.
 fn make(path: &Path) -> std::io::Result<()> {
     match fs::OpenOptions::new().write(true).create_new(true).mode(0o640).open(path) {
-        Ok(_) => {
+        Ok(file) => {
             let directory = path.parent().unwrap_or(Path::new("."));
+            give_to_owner_of(directory, &file)?;
             fs::File::open(directory)?.sync_all()
         }
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(e) => Err(e),
     }
 }
+
+/// What root makes for somebody (a search with `sudo` that brings rows in) belongs to who owns the directory: otherwise the
+/// gateway, which is not root, could not go on writing it. `file` is to be opened with [`NO_FOLLOW`]: that account could
+/// else put a link there, and be given what it points to.
+pub fn give_to_owner_of(directory: &Path, file: &fs::File) -> std::io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let (owner, given) = (fs::metadata(directory)?, file.metadata()?);
+    if given.is_file() && given.nlink() != 1 {
+        return Err(std::io::Error::other("a file of ours has a second name: somebody made a link to it"));
+    }
+    std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))
+}
+
+/// For `OpenOptions::custom_flags`: a symbolic link is an error (open(2), O_NOFOLLOW).
+pub const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
@@ -132,10 +150,9 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<i32> {
 
 /// Whether the day has a table of this stream.
 pub(super) fn has_table(connection: &Connection, stream: Stream) -> rusqlite::Result<bool> {
-    let found = connection
+    connection
         .prepare_cached("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1")?
-        .exists([stream.as_str()]);
-    found
+        .exists([stream.as_str()])
 }
 
 /// Makes the table of a stream and its indexes.

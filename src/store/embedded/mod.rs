@@ -30,6 +30,7 @@ use tokio::task::spawn_blocking;
 
 use super::{Batch, Found, Query, Question, ReadError, RecordStore, StoreError, Tally};
 use crate::access::Stream;
+pub use day::{NO_FOLLOW, give_to_owner_of};
 pub use purge::{PurgeError, Purged};
 use read::Interrupt;
 use write::DayFiles;

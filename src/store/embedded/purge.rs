@@ -9,6 +9,7 @@
 //! next transaction, says "retry", and begins the day anew. One process purges at a time (`purge.lock`).
 
 use std::fs;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -63,7 +64,10 @@ pub(super) fn purge(
 fn lock(directory: &Path) -> Result<fs::File, PurgeError> {
     let path = directory.join("purge.lock");
     let failed = |e: std::io::Error| PurgeError::Failed(format!("{}: {e}", path.display()));
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o640).custom_flags(day::NO_FOLLOW);
+    let file = options.open(&path).map_err(failed)?;
+    day::give_to_owner_of(directory, &file).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(PurgeError::Running(directory.display().to_string())),

@@ -191,6 +191,89 @@ fn a_dropped_answer_ends_the_reading() {
     });
 }
 
+#[test]
+fn a_file_with_a_second_name_is_given_to_nobody() {
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("skipped: only root gives files away");
+    }
+    let directory = TempDir::new().unwrap();
+    std::os::unix::fs::chown(directory.path(), Some(4242), Some(4242)).unwrap();
+    let path = directory.path().join("lock");
+    let file = fs::File::create(&path).unwrap();
+    give_to_owner_of(directory.path(), &file).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&file.metadata().unwrap()), 4242);
+    fs::hard_link(&path, directory.path().join("other")).unwrap();
+    assert!(give_to_owner_of(directory.path(), &file).is_err());
+}
+
+#[test]
+fn what_root_brings_in_the_gateway_can_go_on_writing() {
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("skipped: only root gives files away");
+    }
+    block_on(async {
+        let store = fresh();
+        std::os::unix::fs::chown(&*store.store.directory, Some(4242), Some(4242)).unwrap();
+        insert(&store, &accesses(3)).await;
+        for file in fs::read_dir(&store.store.directory).unwrap().flatten() {
+            let owner = std::os::unix::fs::MetadataExt::uid(&file.metadata().unwrap());
+            assert_eq!(owner, 4242, "{}", file.path().display());
+        }
+    });
+}
+
+/// The child of the next test: another account that may read and not write.
+#[test]
+fn child_that_reads_as_another_account() {
+    let Some(directory) = std::env::var_os("ECLUSE_TEST_READ_STORE") else { return };
+    let reader = Embedded::open_read_only(Path::new(&directory));
+    let rows = block_on(search(&reader, &everything(Stream::Accesses)));
+    println!("\nread {}", rows.len());
+}
+
+#[test]
+fn an_account_that_cannot_write_reads_what_is_there_beside_a_writer_and_after_its_death() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("skipped: only root can become another account");
+    }
+    let directory = TempDir::new().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    // This program may lie where another account cannot go.
+    let place = TempDir::new().unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = place.path().join("test");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let read = || {
+        for file in fs::read_dir(directory.path()).unwrap().flatten() {
+            fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        let mut child = Command::new(&program);
+        child.args(["--exact", "store::embedded::tests::child_that_reads_as_another_account", "--nocapture"]);
+        let output = child.env("ECLUSE_TEST_READ_STORE", directory.path()).uid(4242).gid(4242).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines().find_map(|line| line.strip_prefix("read ")?.parse::<usize>().ok()).ok_or(text)
+    };
+    let store = Embedded::open(directory.path()).unwrap();
+    block_on(insert(&store, &accesses(30)));
+    assert_eq!(read(), Ok(30), "beside a writer");
+    // What a killed writer leaves: the write-ahead log and its index, and nobody who holds them.
+    let copy = TempDir::new().unwrap();
+    for file in fs::read_dir(directory.path()).unwrap().flatten() {
+        fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    drop(store);
+    assert_eq!(read(), Ok(30), "after a writer that closed");
+    for file in fs::read_dir(copy.path()).unwrap().flatten() {
+        fs::copy(file.path(), directory.path().join(file.file_name())).unwrap();
+    }
+    assert!(
+        fs::read_dir(directory.path()).unwrap().flatten().any(|file| file.path().to_string_lossy().ends_with("-wal"))
+    );
+    assert_eq!(read(), Ok(30), "after a writer that was killed");
+}
+
 fn days_of(rows: &[Row]) -> Vec<i32> {
     let mut days: Vec<i32> = rows.iter().map(|row| row.start().day()).collect();
     days.sort_unstable();
