@@ -11,7 +11,6 @@ use ecluse::access::Protocol;
 use ecluse::detect::{Step, detect};
 
 #[path = "../src/detect/tests/hellos.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
 mod hellos;
 
 const ROUNDS: usize = 31;
