@@ -35,23 +35,37 @@ impl Signature {
 }
 
 /// What is wrong with the first bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Fault {
-    /// It began as this protocol and stopped in the middle (time-out, end of stream).
+    /// Time-out or end of stream in the middle of what the protocol begins with.
+    #[error("it was broken off")]
     Incomplete,
-    /// Longer than the 64 KiB we look at.
+    #[error("it is longer than the 64 KiB that are looked at")]
     TooLong,
     /// Lengths that contradict each other, or fields that must not be there.
+    #[error("it is malformed")]
     Malformed,
-    /// TLS that does not begin with a ClientHello: the middle of a connection, or a server that speaks first.
+    /// The middle of a connection, or a server that speaks first.
+    #[error("it does not begin with a ClientHello")]
     NoHello,
-    /// More than one server name; `sni` holds the first. No client sends that (RFC 6066 §3 forbids it), and servers
-    /// disagree about which one counts.
+    /// `sni` holds the first. No client sends that (RFC 6066 §3 forbids it), and servers disagree about which one counts.
+    #[error("it holds several server names")]
     SeveralNames,
-    /// The server name is no host name.
+    #[error("its server name is no host name")]
     BadName,
-    /// The server name is an address (RFC 6066 §3 forbids it); clumsy software does that in earnest.
+    /// RFC 6066 §3 forbids it; clumsy software does it in earnest.
+    #[error("its server name is the address {0}")]
     AddressAsName(IpAddr),
+}
+
+impl Fault {
+    /// Whether a server might read a name there that we did not: where names are judged, such a flow is refused.
+    pub fn may_hide_a_name(self) -> bool {
+        match self {
+            Fault::Incomplete | Fault::TooLong | Fault::Malformed | Fault::SeveralNames | Fault::BadName => true,
+            Fault::NoHello | Fault::AddressAsName(_) => false,
+        }
+    }
 }
 
 /// An encrypted_client_hello extension (RFC 9849 §5).

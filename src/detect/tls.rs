@@ -62,9 +62,9 @@ impl Handshake {
     fn look_at_handshake(&mut self, bytes: &[u8], length: usize) -> Guess {
         // Nearly always one record holds the whole message: read it where it lies.
         let record = &bytes[RECORD_HEADER..bytes.len().min(RECORD_HEADER + length)];
-        if let Some(&[kind, l2, l1, l0]) = record.first_chunk::<MESSAGE_HEADER>() {
-            let end = MESSAGE_HEADER + usize::from(l2) * 0x1_0000 + usize::from(l1) * 0x100 + usize::from(l0);
-            if kind == CLIENT_HELLO && end <= record.len() {
+        if let Some(&header) = record.first_chunk() {
+            let end = message_end(header);
+            if header[0] == CLIENT_HELLO && end <= record.len() {
                 let hello = ClientHello { body: &record[MESSAGE_HEADER..end], whole: Ok(()) };
                 return Guess::Yes(hello.signature());
             }
@@ -101,14 +101,18 @@ impl Handshake {
         if self.message.first().is_some_and(|&kind| kind != CLIENT_HELLO) {
             return Some(faulty(Fault::NoHello));
         }
-        let &[_, l2, l1, l0] = self.message.first_chunk::<MESSAGE_HEADER>()?;
-        let end = MESSAGE_HEADER + usize::from(l2) * 0x1_0000 + usize::from(l1) * 0x100 + usize::from(l0);
+        let end = message_end(*self.message.first_chunk()?);
         if end > FIRST_BYTES_MAX {
             return Some(faulty(Fault::TooLong));
         }
         let body = self.message.get(MESSAGE_HEADER..end)?;
         Some(Guess::Yes(ClientHello { body, whole: Ok(()) }.signature()))
     }
+}
+
+/// Where a handshake message ends: a type, a length of three bytes, and as many bytes (RFC 8446 §4).
+fn message_end([_, high, middle, low]: [u8; MESSAGE_HEADER]) -> usize {
+    MESSAGE_HEADER + usize::from(high) * 0x1_0000 + usize::from(middle) * 0x100 + usize::from(low)
 }
 
 /// Records that no connection begins with: TLS all the same, when their lengths make sense.
