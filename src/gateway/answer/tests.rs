@@ -225,6 +225,15 @@ fn the_information_promises_only_what_is_configured() {
 }
 
 #[test]
+fn each_help_line_that_is_named_is_on_the_list_that_opens_it() {
+    let list = include_str!("../../../rules/lists/starter/help-line/domains");
+    for (label, host) in HELP_LINES {
+        let listed = list.lines().any(|line| host == line || host.strip_suffix(line).is_some_and(|s| s.ends_with('.')));
+        assert!(listed, "{label}: {host}");
+    }
+}
+
+#[test]
 fn french_pages_have_french_spaces() {
     for page in every_page(None).iter().filter(|page| page.contains("lang=\"fr\">")) {
         let text = html::text(page);
