@@ -19,11 +19,13 @@ pub struct InformationPage<'a> {
     pub persons_kept: bool,
     /// Whether some rule keeps the path of pages.
     pub paths_kept: bool,
+    /// Whether consultations of the log need a case and leave a trail; without that the page does not promise it.
+    pub trail_kept: bool,
     /// Whether any encrypted connection may be opened.
     pub inspection: bool,
     /// Labels of the categories and rules that are never opened.
     pub never_inspected: &'a [&'a str],
-    /// The help-lines, always open and never nominative: their labels or hosts.
+    /// The help-lines, always open and never nominative: those of [`HELP_LINES`] that the rules in force let through as such.
     pub help_lines: &'a [&'a str],
     /// The lists in use, with their licences.
     pub lists: &'a [ListCredit<'a>],
@@ -73,6 +75,18 @@ pub struct ListCredit<'a> {
     pub date: Option<&'a str>,
 }
 
+/// The help-lines that the page names, with the host by which the rules in force are asked about each.
+pub const HELP_LINES: [(&str, &str); 8] = [
+    ("119, Allô enfance en danger", "www.allo119.gouv.fr"),
+    ("3018, harcèlement et Internet", "3018.fr"),
+    ("3114, prévention du suicide", "3114.fr"),
+    ("3919, violences faites aux femmes", "www.solidaritefemmes.org"),
+    ("116 006, aide aux victimes", "www.france-victimes.fr"),
+    ("Fil Santé Jeunes, 0 800 235 236", "www.filsantejeunes.com"),
+    ("Drogues info service, 0 800 23 13 13", "www.drogues-info-service.fr"),
+    ("SOS Amitié, 09 72 39 40 50", "www.sos-amitie.com"),
+];
+
 struct Group {
     label: String,
     refused: Vec<String>,
@@ -92,10 +106,11 @@ struct Information<'a> {
     retention: Retention,
     persons_kept: bool,
     paths_kept: bool,
+    trail_kept: bool,
     inspection: bool,
     never_inspected: Vec<String>,
     help_lines: Vec<String>,
-    lists: &'a [ListCredit<'a>],
+    lists: Vec<String>,
     rules_version: &'a str,
 }
 
@@ -118,16 +133,30 @@ pub fn information_page(page: &InformationPage<'_>) -> String {
         retention: page.retention,
         persons_kept: page.persons_kept,
         paths_kept: page.paths_kept,
+        trail_kept: page.trail_kept,
         inspection: page.inspection,
         never_inspected: page.never_inspected.iter().map(|text| words(text)).collect(),
         help_lines: page.help_lines.iter().map(|text| words(text)).collect(),
-        lists: page.lists,
+        lists: page.lists.iter().map(|credit| words(&credit_line(page.language, credit))).collect(),
         rules_version: page.rules_version,
     })
 }
 
 fn is_mail_address(text: &str) -> bool {
     text.contains('@') && !text.contains(char::is_whitespace)
+}
+
+fn credit_line(language: Language, credit: &ListCredit<'_>) -> String {
+    let ListCredit { name, attribution, licence, date } = credit;
+    let version = match (language, date) {
+        (_, None) => String::new(),
+        (Language::French, Some(date)) => format!(", version du {date}"),
+        (Language::English, Some(date)) => format!(", version of {date}"),
+    };
+    match language {
+        Language::French => format!("{name} : {attribution}, licence {licence}{version}."),
+        Language::English => format!("{name}: {attribution}, licence {licence}{version}."),
+    }
 }
 
 fn refused_line(language: Language, refused: &Refused<'_>) -> String {

@@ -19,7 +19,7 @@ mod tests;
 
 pub use failure::{ErrorPage, Failure, error_page};
 pub use information::{
-    GroupFiltering, Hours, InformationPage, ListCredit, Refused, Retention, information_page,
+    GroupFiltering, HELP_LINES, Hours, InformationPage, ListCredit, Refused, Retention, information_page,
 };
 pub use language::Language;
 pub use refusal::{BlockPage, block_page, connect_refusal_body};
@@ -54,7 +54,7 @@ pub const HEADERS: [(&str, &str); 6] = [
 /// Nothing may be loaded or run; the one style sheet is named by its hash. `data:` pictures are for the empty icon,
 /// without which a browser would ask the refused site for `/favicon.ico`. Framing is not forbidden: a refusal inside
 /// a frame should explain itself, and there is nothing on the page to be clicked by deceit.
-pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'sha256-GeegL8SBYeP28FzEKJIUti1UwHS+F9taMYKBLiDwbbA='; img-src data:; \
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'sha256-GxXozCEiXvtCNhRs+7giRlbizIJ/hq9A8eUAg9Te2AM='; img-src data:; \
      base-uri 'none'; form-action 'none'";
 
 /// The style sheet of all pages, inlined; its hash is in [`CONTENT_SECURITY_POLICY`].

@@ -87,6 +87,7 @@ fn information(language: Language, school: School<'_>, text: Option<&str>, inspe
         retention: Retention { accesses_days: 183, connections_days: 365 },
         persons_kept: inspection,
         paths_kept: inspection,
+        trail_kept: inspection,
         inspection,
         never_inspected: &[word("banques"), word("messageries")],
         help_lines: &[word("119 – Allô enfance en danger")],
@@ -96,7 +97,7 @@ fn information(language: Language, school: School<'_>, text: Option<&str>, inspe
             licence: word("CC BY-SA 4.0"),
             date: Some(word("2026-08-17")),
         }],
-        rules_version: word("0123456789ab"),
+        rules_version: "0123456789ab",
     })
 }
 
@@ -218,8 +219,18 @@ fn the_information_promises_only_what_is_configured() {
     assert!(open.contains("réseaux sociaux (lundi et mardi, de 8\u{a0}h à 17\u{a0}h\u{a0}30)"));
     assert!(open.contains("ne sont <strong>pas ouvertes</strong>") && !open.contains("un code à la place du nom"));
     let inspecting = information(Language::French, school(None), None, true);
+    assert!(inspecting.contains("registre") && !open.contains("registre"));
     assert!(inspecting.contains("peuvent être ouvertes") && inspecting.contains("un code à la place du nom"));
     assert!(inspecting.contains("Université Toulouse Capitole, licence CC BY-SA 4.0"));
+}
+
+#[test]
+fn each_help_line_that_is_named_is_on_the_list_that_opens_it() {
+    let list = include_str!("../../../rules/lists/starter/help-line/domains");
+    for (label, host) in HELP_LINES {
+        let listed = list.lines().any(|line| host == line || host.strip_suffix(line).is_some_and(|s| s.ends_with('.')));
+        assert!(listed, "{label}: {host}");
+    }
 }
 
 #[test]

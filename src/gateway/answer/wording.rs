@@ -171,7 +171,10 @@ mod tests {
 
     #[test]
     fn french_gets_its_spaces_and_nothing_else_changes() {
-        assert_eq!(shown(Language::French, "« Oui » : non ; si !"), "«\u{a0}Oui\u{a0}»\u{a0}: non\u{202f}; si\u{202f}!");
+        assert_eq!(
+            shown(Language::French, "« Oui » : non ; si !"),
+            "«\u{a0}Oui\u{a0}»\u{a0}: non\u{202f}; si\u{202f}!"
+        );
         assert_eq!(shown(Language::English, "a : b"), "a : b");
         assert_eq!(shown(Language::French, "https://example.fr/?a"), "https://example.fr/?a");
     }

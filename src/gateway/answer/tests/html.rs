@@ -74,7 +74,9 @@ fn check_tag(tag: &Tag, open: &[String]) {
     match tag.name.as_str() {
         "li" => assert!(matches!(open.last().map(String::as_str), Some("ul" | "ol"))),
         "svg" => assert_eq!(tag.attribute("aria-hidden"), Some("true"), "a drawing without text"),
-        "a" => assert!(tag.attribute("href").is_some_and(|href| !href.is_empty() && !href.contains(char::is_whitespace))),
+        "a" => {
+            assert!(tag.attribute("href").is_some_and(|href| !href.is_empty() && !href.contains(char::is_whitespace)))
+        }
         _ => {}
     }
     tag.attributes.iter().for_each(|(_, value)| check_escapes(value));
