@@ -3,6 +3,8 @@
 //! Nothing here knows the inside of the gateway: tests speak to it as a browser, an origin, an operator or the power
 //! supply would. Read [`school::School`] first: one gateway, its rules and a small internet, ready to use.
 
+#![allow(dead_code, reason = "the benches share it, and each binary uses its part")]
+
 pub mod browser;
 pub mod cli;
 pub mod dns;
