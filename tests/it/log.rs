@@ -13,13 +13,15 @@ use crate::harness::site::{PUPIL, TEACHER};
 /// Whether the bytes of `needle` stand in any file below `folder`; the first such file.
 fn file_holding(folder: &Path, needle: &str) -> Option<std::path::PathBuf> {
     let finder = aho_corasick::AhoCorasick::new([needle]).expect("a pattern");
-    std::fs::read_dir(folder).expect("a readable folder").map(|entry| entry.expect("an entry").path()).find_map(|path| {
-        if path.is_dir() {
-            return file_holding(&path, needle);
-        }
-        // Sockets and files that go away meanwhile hold nothing.
-        std::fs::read(&path).ok().filter(|bytes| finder.is_match(bytes)).map(|_| path)
-    })
+    std::fs::read_dir(folder).expect("a readable folder").map(|entry| entry.expect("an entry").path()).find_map(
+        |path| {
+            if path.is_dir() {
+                return file_holding(&path, needle);
+            }
+            // Sockets and files that go away meanwhile hold nothing.
+            std::fs::read(&path).ok().filter(|bytes| finder.is_match(bytes)).map(|_| path)
+        },
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]

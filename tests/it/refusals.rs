@@ -131,7 +131,8 @@ async fn a_refused_upload_leaves_nothing_behind_on_the_connection() {
     let reply = browser.post(&school.url("adult.test", "/"), smuggled.as_bytes()).await;
     assert_eq!(reply.status, 403);
     // Served in order or closed; never a reading of the body as a request.
-    let next = format!("GET {} HTTP/1.1\r\nHost: next.test:{}\r\n\r\n", school.url("next.test", "/"), school.origin.port());
+    let next =
+        format!("GET {} HTTP/1.1\r\nHost: next.test:{}\r\n\r\n", school.url("next.test", "/"), school.origin.port());
     if browser.line.try_say(next).await
         && let Some(reply) = browser.line.try_reply("GET").await
     {

@@ -58,7 +58,9 @@ async fn broken_rules_change_nothing_and_are_explained() {
     let school = School::open().await;
     let mut browser = school.pupil().await;
     let version = school.gateway.rules_version();
-    for broken in ["this is not TOML", "[[rule]]\nname = \"x\"\ncategories = [\"no-such-category\"]\naction = \"refuse\"\n"] {
+    for broken in
+        ["this is not TOML", "[[rule]]\nname = \"x\"\ncategories = [\"no-such-category\"]\naction = \"refuse\"\n"]
+    {
         school.site.write_rule("policy.toml", broken);
         school.gateway.signal(Signal::HUP);
         eventually("the status explains", async || {

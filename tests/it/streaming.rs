@@ -35,10 +35,10 @@ async fn a_body_in_chunks_of_odd_sizes_arrives_unchanged() {
     let url = school.url("chunks.test", "/echo");
     let bytes = pattern(300_000);
     let mut line = crate::harness::raw::Line::to(school.gateway.proxy).await;
-    line.say(format!("POST {url} HTTP/1.1\r\nHost: chunks.test\r\nTransfer-Encoding: chunked\r\n\r\n").replace(
-        "Host: chunks.test",
-        &format!("Host: chunks.test:{}", school.origin.port()),
-    ))
+    line.say(
+        format!("POST {url} HTTP/1.1\r\nHost: chunks.test\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .replace("Host: chunks.test", &format!("Host: chunks.test:{}", school.origin.port())),
+    )
     .await;
     let mut rest = &bytes[..];
     for size in [1, 2, 3, 1000, 65_535, 65_536, 65_537].into_iter().cycle() {

@@ -7,25 +7,9 @@ use crate::harness::cli::text;
 use crate::harness::dns::NameServer;
 use crate::harness::gateway::{Gateway, search};
 use crate::harness::origin::Origin;
-use crate::harness::site::Site;
+use crate::harness::site::{Site, UT1_CATALOGUE};
 use crate::harness::tls::Authority;
-use crate::harness::{data, tool};
-
-/// Unpacks an archive of the test data.
-pub fn unpack(archive: &Path, into: &Path) {
-    let file = std::fs::File::open(archive).unwrap_or_else(|e| panic!("{}: {e}", archive.display()));
-    let reader = zstd::Decoder::new(file).expect("a zstd archive");
-    tar::Archive::new(reader).unpack(into).expect("a readable archive and space for it");
-}
-
-const CATALOGUE: &str = r#"
-[[source]]
-name = "ut1"
-format = "squidguard"
-path = "ut1"
-licence = "CC BY-SA 4.0"
-attribution = "Université Toulouse Capitole"
-"#;
+use crate::harness::{data, tool, unpack};
 
 /// Adds a rule for whatever of UT1's categories this test refuses.
 const RULES: &str = r#"
@@ -72,7 +56,7 @@ async fn curl_is_served_and_refused_with_all_of_ut1_and_both_are_found_after_a_k
     let lists = site.rules().join("lists");
     std::fs::remove_file(lists.join("essai.toml")).unwrap();
     unpack(&data.join("ut1-full.tar.zst"), &lists);
-    site.write_rule("lists/ut1.toml", CATALOGUE);
+    site.write_rule("lists/ut1.toml", UT1_CATALOGUE);
     site.write_rule("policy.toml", RULES);
     let refused = listed(&lists, "gambling");
 

@@ -83,6 +83,13 @@ pub fn data() -> Option<PathBuf> {
     }
 }
 
+/// Unpacks an archive of the test data.
+pub fn unpack(archive: &std::path::Path, into: &std::path::Path) {
+    let file = std::fs::File::open(archive).unwrap_or_else(|e| panic!("{}: {e}", archive.display()));
+    let reader = zstd::Decoder::new(file).expect("a zstd archive");
+    tar::Archive::new(reader).unpack(into).expect("a readable archive and space for it");
+}
+
 /// Whether this machine speaks IPv6 to itself, or a loud skip.
 pub fn ipv6() -> bool {
     let works = std::net::TcpListener::bind("[::1]:0").is_ok();
