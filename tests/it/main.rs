@@ -6,3 +6,17 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "all of it is test code")]
 
 mod harness;
+
+mod docs;
+mod durability;
+mod layering;
+mod log;
+mod own_ground;
+mod proxy;
+mod refusals;
+mod reload;
+mod start;
+mod streaming;
+mod tidy;
+mod tunnels;
+mod whole_list;

@@ -23,6 +23,7 @@ pub struct Gateway {
     state: PathBuf,
     pub proxy: SocketAddr,
     pub proxy_v6: Option<SocketAddr>,
+    started: Instant,
     /// From the start of the process to its line `ready`.
     pub ready_after: Duration,
 }
@@ -60,6 +61,7 @@ impl Gateway {
     pub fn spawn(config: Option<&Path>, state: &Path, proxy: SocketAddr) -> Self {
         let mut command = cli::command(config, state);
         command.arg("run").stdout(Stdio::null()).stderr(Stdio::piped());
+        let started = Instant::now();
         let mut child = command.spawn().unwrap_or_else(|e| panic!("starting {}: {e}", cli::PROGRAM));
         let stderr = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
@@ -76,15 +78,15 @@ impl Gateway {
             state: state.to_owned(),
             proxy,
             proxy_v6: None,
+            started,
             ready_after: Duration::ZERO,
         }
     }
 
     pub async fn wait_ready(&mut self) -> Result<(), NotReady> {
-        let start = Instant::now();
         loop {
             if self.lines().iter().any(|line| line.trim() == "ready") {
-                self.ready_after = start.elapsed();
+                self.ready_after = self.started.elapsed();
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait().expect("our own child") {
@@ -92,8 +94,8 @@ impl Gateway {
                 super::meanwhile(Duration::from_millis(50)).await;
                 return Err(NotReady { status, stderr: self.stderr() });
             }
-            assert!(start.elapsed() < SOON, "not ready after {SOON:?}:\n{}", self.stderr());
-            super::meanwhile(Duration::from_millis(2)).await;
+            assert!(self.started.elapsed() < SOON, "not ready after {SOON:?}:\n{}", self.stderr());
+            super::meanwhile(Duration::from_millis(1)).await;
         }
     }
 

@@ -3,6 +3,8 @@
 //! Nothing here knows the inside of the gateway: tests speak to it as a browser, an origin, an operator or the power
 //! supply would. Read [`school::School`] first: one gateway, its rules and a small internet, ready to use.
 
+#![allow(dead_code, reason = "the benches share it, and each binary uses its part")]
+
 pub mod browser;
 pub mod cli;
 pub mod dns;
@@ -79,6 +81,13 @@ pub fn data() -> Option<PathBuf> {
             None
         }
     }
+}
+
+/// Unpacks an archive of the test data.
+pub fn unpack(archive: &std::path::Path, into: &std::path::Path) {
+    let file = std::fs::File::open(archive).unwrap_or_else(|e| panic!("{}: {e}", archive.display()));
+    let reader = zstd::Decoder::new(file).expect("a zstd archive");
+    tar::Archive::new(reader).unpack(into).expect("a readable archive and space for it");
 }
 
 /// Whether this machine speaks IPv6 to itself, or a loud skip.

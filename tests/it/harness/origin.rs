@@ -172,9 +172,7 @@ async fn answer(request: Request<Incoming>, peer: SocketAddr, ledger: Arc<Ledger
     let text = |text: String| Response::new(Either::Left(Full::from(text)));
     match (path.split('/').nth(1), argument) {
         (Some("bytes"), Some(length)) => Response::new(Either::Right(Either::Left(Pattern::new(length, ledger)))),
-        (Some("echo"), _) => {
-            Response::new(Either::Right(Either::Right(Counted { body: request.into_body(), ledger })))
-        }
+        (Some("echo"), _) => Response::new(Either::Right(Either::Right(Counted { body: request.into_body(), ledger }))),
         (Some("count"), _) => {
             let body = Counted { body: request.into_body(), ledger };
             match count(body).await {
@@ -219,8 +217,10 @@ const BLOCK: usize = 65_521;
 
 fn block() -> Bytes {
     static ONCE: std::sync::OnceLock<Bytes> = std::sync::OnceLock::new();
-    ONCE.get_or_init(|| (0..BLOCK as u64).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect::<Vec<_>>().into())
-        .clone()
+    ONCE.get_or_init(|| {
+        (0..BLOCK as u64).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect::<Vec<_>>().into()
+    })
+    .clone()
 }
 
 /// The `length` bytes that `/bytes/N` sends.

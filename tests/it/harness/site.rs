@@ -122,6 +122,16 @@ category = "help-line"
 licence = "EUPL-1.2"
 "#;
 
+/// The catalogue of the whole UT1 set, unpacked beside it.
+pub const UT1_CATALOGUE: &str = r#"
+[[source]]
+name = "ut1"
+format = "squidguard"
+path = "ut1"
+licence = "CC BY-SA 4.0"
+attribution = "Université Toulouse Capitole"
+"#;
+
 const LISTS: [(&str, &str); 5] = [
     ("adult.txt", "# a comment\nother.test\nadult.test\n"),
     ("games.txt", "games.test\n"),
@@ -141,7 +151,8 @@ pub fn free_port() -> u16 {
     loop {
         let port = FIRST + (offset.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed))) % COUNT;
         let v4 = std::net::TcpListener::bind(("127.0.0.1", port));
-        let v6_taken = std::net::TcpListener::bind(("::1", port)).is_err_and(|e| e.kind() == std::io::ErrorKind::AddrInUse);
+        let v6_taken =
+            std::net::TcpListener::bind(("::1", port)).is_err_and(|e| e.kind() == std::io::ErrorKind::AddrInUse);
         if v4.is_ok() && !v6_taken {
             return port;
         }

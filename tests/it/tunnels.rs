@@ -1,0 +1,160 @@
+//! CONNECT: what is inside is looked at without being opened, and judged with what was asked.
+
+use std::time::Duration;
+
+use crate::harness::browser::{Browser, Refused};
+use crate::harness::cli::{number, text};
+use crate::harness::origin::Origin;
+use crate::harness::raw::{ClosedPort, RawOrigin};
+use crate::harness::school::School;
+use crate::harness::tls::{Authority, client_hello};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secure_page_passes_unopened_and_both_rows_are_written() {
+    let school = School::open().await;
+    let authority = Authority::new();
+    let origin = Origin::https(authority.acceptor(&["secure.test"])).await;
+    let asked = format!("secure.test:{}", origin.port());
+
+    let browser = school.pupil().await;
+    let client_port = browser.line.local().port();
+    // The handshake checks the origin's own certificate: nobody stands between.
+    let mut page = browser.tunnel(&asked, "secure.test", &authority.connector()).await.expect("a tunnel");
+    let reply = page.get("secure.test", "/bytes/5000").await;
+    assert_eq!((reply.status, reply.body.len()), (200, 5000));
+    drop(page);
+
+    let row = school.gateway.row("secure.test").await;
+    assert_eq!(text(&row, "method"), "CONNECT");
+    assert_eq!(text(&row, "action"), "tunnel");
+    assert_eq!(text(&row, "protocol"), "tls");
+    assert!(number(&row, "bytes_down") > 5000 && number(&row, "bytes_up") > 0, "{row:#}");
+
+    let connections = school.gateway.rows(1, &["--stream", "connections"]).await;
+    let outward = origin.ledger.connections()[0];
+    assert_eq!(number(&connections[0], "client_port"), u64::from(client_port));
+    assert_eq!(number(&connections[0], "outward_port"), u64::from(outward.port()));
+    assert_eq!(number(&connections[0], "origin_port"), u64::from(origin.port()));
+    assert_eq!(text(&connections[0], "origin_address"), "127.0.0.1");
+    assert_eq!(row["connection"], connections[0]["sequence"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tunnel_is_promised_only_when_the_origin_is_there() {
+    let school = School::open().await;
+    let closed = ClosedPort::new();
+    let reply = school.pupil().await.connect(&format!("closed.test:{}", closed.1.port())).await;
+    assert_eq!(reply.status, 502);
+    assert_eq!(text(&school.gateway.row("closed.test").await, "ending"), "origin-unreachable");
+
+    let reply = school.pupil().await.connect("gone.test:443").await;
+    assert_eq!(reply.status, 502);
+    let reply = school.pupil().await.connect("silent.test:443").await;
+    assert_eq!(reply.status, 504);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tunnel_to_a_listed_name_is_refused_with_a_reference() {
+    let school = School::open().await;
+    let origin = RawOrigin::listen().await;
+    let reply = school.pupil().await.connect(&format!("www.adult.test:{}", origin.address.port())).await;
+    assert_eq!(reply.status, 403);
+    let row = school.gateway.row("www.adult.test").await;
+    let reference = text(&row, "reference");
+    assert_eq!(reference.len(), 9, "{row:#}");
+    let told = format!("{:?} {}", reply.headers, reply.text());
+    assert!(told.contains(reference), "{reference} is not in {told}");
+    assert_eq!((text(&row, "action"), text(&row, "category")), ("refuse", "adult"));
+    origin.expect_nobody(Duration::from_millis(100)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_name_that_differs_from_the_name_asked_is_judged_as_well() {
+    let school = School::open().await;
+    let authority = Authority::new();
+    let origin = Origin::https(authority.acceptor(&["adult.test"])).await;
+    for asked in ["front.test", "127.0.0.1"] {
+        let browser = school.pupil().await;
+        let through = browser.tunnel(&format!("{asked}:{}", origin.port()), "adult.test", &authority.connector()).await;
+        assert!(matches!(through, Err(Refused::Handshake(_))), "{asked}: the handshake ended well");
+    }
+    assert!(origin.ledger.server_names().is_empty(), "the ClientHello reached the origin");
+    for row in school.gateway.rows(2, &["--host", "adult.test"]).await {
+        assert_eq!((text(&row, "action"), text(&row, "category")), ("refuse", "adult"));
+        assert_eq!(text(&row, "host_source"), "sni");
+        assert!(["front.test", "127.0.0.1"].contains(&text(&row, "asked")), "{row:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_hello_in_single_bytes_is_read_all_the_same() {
+    let school = School::open().await;
+    let origin = RawOrigin::listen().await;
+    let asked = format!("front.test:{}", origin.address.port());
+
+    let mut browser = school.pupil().await;
+    assert_eq!(browser.connect(&asked).await.status, 200);
+    let mut far = origin.accept().await;
+    for byte in client_hello("adult.test") {
+        if !browser.line.try_say([byte]).await {
+            break; // Refused before its end.
+        }
+    }
+    browser.line.hear_all().await;
+    far.expect_close().await;
+
+    let mut browser = school.pupil().await;
+    assert_eq!(browser.connect(&asked).await.status, 200);
+    let mut far = origin.accept().await;
+    let hello = client_hello("front.test");
+    for byte in &hello {
+        browser.line.say([*byte]).await;
+    }
+    assert_eq!(far.hear(hello.len()).await, hello, "the ClientHello arrives as it was sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_origin_that_speaks_first_is_heard() {
+    let school = School::open().await;
+    let origin = RawOrigin::listen().await;
+    let mut browser = school.pupil().await;
+    assert_eq!(browser.connect(&format!("mail.test:{}", origin.address.port())).await.status, 200);
+    let mut far = origin.accept().await;
+    far.say("220 mail.test ESMTP\r\n").await;
+    browser.line.expect("220 mail.test ESMTP\r\n").await;
+    browser.line.say("EHLO browser\r\n").await;
+    far.expect("EHLO browser\r\n").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_half_of_a_tunnel_may_close_before_the_other() {
+    let school = School::open().await;
+    let origin = RawOrigin::listen().await;
+    let mut browser = school.pupil().await;
+    assert_eq!(browser.connect(&format!("half.test:{}", origin.address.port())).await.status, 200);
+    let mut far = origin.accept().await;
+    let hello = client_hello("half.test");
+    browser.line.say(&hello).await;
+    browser.line.finish_saying().await;
+    assert_eq!(far.hear_all().await, hello);
+    far.say("the answer").await;
+    drop(far);
+    assert_eq!(browser.line.hear_all().await, b"the answer");
+    let row = school.gateway.row("half.test").await;
+    assert_eq!(text(&row, "ending"), "complete");
+    assert_eq!((number(&row, "bytes_up"), number(&row, "bytes_down")), (hello.len() as u64, 10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_sent_along_with_connect_are_not_lost() {
+    let school = School::open().await;
+    let origin = RawOrigin::listen().await;
+    let asked = format!("eager.test:{}", origin.address.port());
+    let hello = client_hello("eager.test");
+    let mut browser = Browser::to(school.gateway.proxy).await;
+    let mut bytes = format!("CONNECT {asked} HTTP/1.1\r\nHost: {asked}\r\n\r\n").into_bytes();
+    bytes.extend_from_slice(&hello);
+    browser.line.say(bytes).await;
+    assert_eq!(browser.line.reply("CONNECT").await.status, 200);
+    assert_eq!(origin.accept().await.hear(hello.len()).await, hello);
+}
