@@ -11,6 +11,9 @@ use std::sync::Arc;
 
 use rustix::fs::FallocateFlags;
 
+#[cfg(test)]
+pub(super) mod fake;
+
 /// Folders and names.
 pub(super) trait Disk: Send + Sync {
     /// Makes a folder and those above it, for this user only. It may be there already.

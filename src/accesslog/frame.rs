@@ -239,3 +239,6 @@ impl Gap {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

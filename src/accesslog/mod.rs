@@ -27,3 +27,6 @@ pub use open::Open;
 pub use sealed::{UnsealError, Unsealed, folder as sealed_folder, trial_recipient, unseal};
 pub use settings::{JournalSettings, ShipSettings};
 pub use ship::{Shipped, ship, ship_dead_lanes};
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ use crate::metrics::METRICS;
 use crate::store::RecordStore;
 
 pub(super) mod dead;
-mod send;
+pub(super) mod send;
 
 /// How often the spool is searched for lanes that nobody holds.
 const DEAD_LANES_EVERY: Duration = Duration::from_secs(10);
@@ -104,14 +104,14 @@ fn report(log: &AccessLog, own: &[OwnStream], dead: &DeadLanes) {
 }
 
 /// A stream of the own lane.
-struct OwnStream {
+pub(super) struct OwnStream {
     stream: Stream,
     /// Away only while a blocking thread has it.
     cutter: Option<Cutter>,
 }
 
 impl OwnStream {
-    fn new(log: &AccessLog, stream: Stream) -> Result<Self, ShipError> {
+    pub(super) fn new(log: &AccessLog, stream: Stream) -> Result<Self, ShipError> {
         let own = &log.0;
         let folder = own.lane.folder.clone();
         let ledger = Ledger::read(&own.disk, &folder, stream)
@@ -123,7 +123,7 @@ impl OwnStream {
     }
 
     /// Ships a few batches; answers whether there is more to ship at once.
-    async fn turn<S: RecordStore>(
+    pub(super) async fn turn<S: RecordStore>(
         &mut self,
         log: &AccessLog,
         store: &S,

@@ -14,7 +14,11 @@ pub fn run(config: Option<&Path>, state: Option<&Path>) -> anyhow::Result<ExitCo
         Ok(checked) => checked,
         Err(problems) => return Ok(super::wrong(&problems)),
     };
-    tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&checked.log.level)).with_writer(std::io::stderr).with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(&checked.log.level))
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
     match process::run(checked, config, state) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(StartError::Rules(error)) => Ok(super::wrong(&error)),

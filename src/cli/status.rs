@@ -19,12 +19,15 @@ pub struct StatusArgs {
 pub fn run(args: &StatusArgs, config: Option<&Path>, state: Option<&Path>) -> anyhow::Result<ExitCode> {
     let config = Config::load(config, state)?;
     let path = &config.paths.control_socket;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("the runtime does not start")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("the runtime does not start")?;
     let status = match runtime.block_on(ask_status(path)) {
         Ok(status) => status,
         Err(error) => {
-            let error = anyhow::Error::new(error)
-                .context(format!("no gateway answers on {}\n  help: is it running, and with the same --state?", path.display()));
+            let error = anyhow::Error::new(error).context(format!(
+                "no gateway answers on {}\n  help: is it running, and with the same --state?",
+                path.display()
+            ));
             super::complain(&error);
             return Ok(ExitCode::from(super::EXIT_UNAVAILABLE));
         }

@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn the_state_directory_is_the_first_that_is_named() {
-        let cases: [(Option<&str>, &[(&str, &str)], &str); 7] = [
+        type Env = &'static [(&'static str, &'static str)];
+        let cases: [(Option<&str>, Env, &str); 7] = [
             (Some("here"), &[("STATE_DIRECTORY", "/var/lib/ecluse")], "here"),
             (None, &[("STATE_DIRECTORY", "/var/lib/ecluse:/var/lib/other"), ("HOME", "/root")], "/var/lib/ecluse"),
             (None, &[("XDG_STATE_HOME", "/x"), ("HOME", "/home/a")], "/x/ecluse"),

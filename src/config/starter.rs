@@ -7,7 +7,48 @@ use std::path::Path;
 pub type StarterFile = (&'static str, &'static str);
 
 /// Every file under `rules/`. A test compares it with the directory.
-pub const FILES: &[StarterFile] = &[];
+pub const FILES: &[StarterFile] = &[
+    ("README.md", include_str!("../../rules/README.md")),
+    ("lists/local.toml", include_str!("../../rules/lists/local.toml")),
+    ("lists/local/autorises", include_str!("../../rules/lists/local/autorises")),
+    ("lists/local/refuses", include_str!("../../rules/lists/local/refuses")),
+    ("lists/starter.toml", include_str!("../../rules/lists/starter.toml")),
+    ("lists/starter/adult/domains", include_str!("../../rules/lists/starter/adult/domains")),
+    ("lists/starter/agressif/domains", include_str!("../../rules/lists/starter/agressif/domains")),
+    ("lists/starter/arjel/domains", include_str!("../../rules/lists/starter/arjel/domains")),
+    ("lists/starter/bank/domains", include_str!("../../rules/lists/starter/bank/domains")),
+    ("lists/starter/child/domains", include_str!("../../rules/lists/starter/child/domains")),
+    ("lists/starter/cryptojacking/domains", include_str!("../../rules/lists/starter/cryptojacking/domains")),
+    ("lists/starter/dangerous_material/domains", include_str!("../../rules/lists/starter/dangerous_material/domains")),
+    ("lists/starter/dating/domains", include_str!("../../rules/lists/starter/dating/domains")),
+    ("lists/starter/ddos/domains", include_str!("../../rules/lists/starter/ddos/domains")),
+    ("lists/starter/device-service/domains", include_str!("../../rules/lists/starter/device-service/domains")),
+    ("lists/starter/doh/domains", include_str!("../../rules/lists/starter/doh/domains")),
+    ("lists/starter/drogue/domains", include_str!("../../rules/lists/starter/drogue/domains")),
+    ("lists/starter/gambling/domains", include_str!("../../rules/lists/starter/gambling/domains")),
+    ("lists/starter/games/domains", include_str!("../../rules/lists/starter/games/domains")),
+    ("lists/starter/hacking/domains", include_str!("../../rules/lists/starter/hacking/domains")),
+    ("lists/starter/health/domains", include_str!("../../rules/lists/starter/health/domains")),
+    ("lists/starter/help-line/domains", include_str!("../../rules/lists/starter/help-line/domains")),
+    ("lists/starter/malware/domains", include_str!("../../rules/lists/starter/malware/domains")),
+    ("lists/starter/phishing/domains", include_str!("../../rules/lists/starter/phishing/domains")),
+    ("lists/starter/press/domains", include_str!("../../rules/lists/starter/press/domains")),
+    ("lists/starter/public-service/domains", include_str!("../../rules/lists/starter/public-service/domains")),
+    ("lists/starter/redirector/domains", include_str!("../../rules/lists/starter/redirector/domains")),
+    ("lists/starter/school-service/domains", include_str!("../../rules/lists/starter/school-service/domains")),
+    ("lists/starter/sect/domains", include_str!("../../rules/lists/starter/sect/domains")),
+    ("lists/starter/sexual_education/domains", include_str!("../../rules/lists/starter/sexual_education/domains")),
+    ("lists/starter/social_networks/domains", include_str!("../../rules/lists/starter/social_networks/domains")),
+    ("lists/starter/time-service/domains", include_str!("../../rules/lists/starter/time-service/domains")),
+    ("lists/starter/trust-service/domains", include_str!("../../rules/lists/starter/trust-service/domains")),
+    ("lists/starter/union/domains", include_str!("../../rules/lists/starter/union/domains")),
+    ("lists/starter/vpn/domains", include_str!("../../rules/lists/starter/vpn/domains")),
+    ("lists/starter/warez/domains", include_str!("../../rules/lists/starter/warez/domains")),
+    ("lists/starter/webmail/domains", include_str!("../../rules/lists/starter/webmail/domains")),
+    ("lists/ut1.toml", include_str!("../../rules/lists/ut1.toml")),
+    ("people.csv", include_str!("../../rules/people.csv")),
+    ("policy.toml", include_str!("../../rules/policy.toml")),
+];
 
 /// Written last: names the set that the directory holds.
 const STAMP: &str = ".version";

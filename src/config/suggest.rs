@@ -15,20 +15,25 @@ pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a s
     }
 }
 
-/// Levenshtein's distance, upper and lower case alike.
+/// How many letters are wrong, missing, too many or swapped with their neighbour (optimal string alignment), upper and
+/// lower case alike.
 fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.to_lowercase().chars().collect();
     let b: Vec<char> = b.to_lowercase().chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.to_lowercase().chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+    let (mut before, mut above): (Vec<usize>, Vec<usize>) = (Vec::new(), (0..=b.len()).collect());
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let substituted = above[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut least = substituted.min(above[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(before[j - 2] + 1);
+            }
+            row.push(least);
         }
+        before = std::mem::replace(&mut above, row);
     }
-    row[b.len()]
+    above[b.len()]
 }
 
 #[cfg(test)]
@@ -39,6 +44,7 @@ mod tests {
     fn a_near_word_is_proposed_and_a_far_one_gets_the_list() {
         assert_eq!(did_you_mean("explicite", ["explicit", "transparent"]), "did you mean `explicit`?");
         assert_eq!(did_you_mean("Eleve", ["eleves", "enseignants"]), "did you mean `eleves`?");
+        assert_eq!(did_you_mean("adlut", ["adult", "audio"]), "did you mean `adult`?");
         assert_eq!(did_you_mean("zzz", ["eleves", "adult"]), "one of: adult, eleves");
         assert_eq!(did_you_mean("zzz", []), "there is none to choose from");
     }

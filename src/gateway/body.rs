@@ -118,8 +118,11 @@ pub struct ResponseBody {
 
 impl ResponseBody {
     pub fn new(body: Incoming, limit: Duration, access: AccessFlow, status: u16, on_complete: OnComplete) -> Self {
-        let mut this =
-            ResponseBody { inner: Paced::new(body, limit), access: Some((access, status)), on_complete: Some(on_complete) };
+        let mut this = ResponseBody {
+            inner: Paced::new(body, limit),
+            access: Some((access, status)),
+            on_complete: Some(on_complete),
+        };
         if this.inner.body.is_end_stream() {
             this.complete();
         }

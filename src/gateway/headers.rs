@@ -1,6 +1,8 @@
 //! What a proxy must take out of a message and put into it (RFC 9110 §7.6).
 
-use http::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA};
+use http::header::{
+    CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+};
 
 /// Fields that concern one connection only (RFC 9110 §7.6.1), whether or not `Connection` names them.
 /// `Transfer-Encoding` is among them because each side frames its own messages.

@@ -76,7 +76,6 @@ impl Link {
             None => SendError::Failed(error.into_error()),
         })
     }
-
 }
 
 /// Why a request got no answer.

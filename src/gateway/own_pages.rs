@@ -6,14 +6,16 @@ use std::sync::Arc;
 use ::http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 
-use crate::access::{Access, Host, HostSource, Target, Visit};
+use crate::access::{Access, Client, Host, HostSource, Target, Timestamp, Visit};
 use crate::config::Recipients;
+use crate::lists::ListMeta;
+use crate::policy::{self, Group, Ruleset};
 
 use super::Snapshot;
-use super::answer::{self, Failure, InformationPage, ListCredit, Retention, SetupPage};
+use super::answer::{self, GroupFiltering, InformationPage, ListCredit, Refused, Retention, SetupPage};
 use super::body::ReplyBody;
 use super::connection::ClientConnection;
-use super::reply::{Reply, and_close};
+use super::reply::{Reply, and_close, words};
 
 /// Always this gateway: explicit, transparent, and in our DNS.
 const OWN_NAME: &str = "ecluse.internal";
@@ -87,21 +89,67 @@ pub fn is_nowhere(target: &Target) -> bool {
 /// The information of persons, from the configuration and the rules in force.
 fn information(snapshot: &Snapshot, reply: &Reply<'_>) -> String {
     let (rules, config) = (&snapshot.rules, &snapshot.config);
-    let _ = (rules, Failure::Ours, Recipients::Nobody);
+    let language = words(reply.language());
+    let refused: Vec<Vec<Refused<'_>>> =
+        rules.groups().iter().map(|group| refused_to(rules, group, language)).collect();
+    let groups: Vec<GroupFiltering<'_>> = rules
+        .groups()
+        .iter()
+        .zip(&refused)
+        .map(|(group, refused)| GroupFiltering { label: group.label(language), refused })
+        .collect();
+    let never_inspected: Vec<&str> =
+        rules.rules_with(|duties| duties.never_inspect).into_iter().map(|rule| rule.label(language)).collect();
+    let help_lines: Vec<&str> =
+        answer::HELP_LINES.iter().filter(|(_, host)| is_help_line(rules, host)).map(|(label, _)| *label).collect();
     answer::information_page(&InformationPage {
         school: reply.school(),
         language: reply.language(),
-        groups: &[],
+        groups: &groups,
         retention: Retention {
             accesses_days: config.retention.accesses_days,
             connections_days: config.retention.connections_days,
         },
         persons_kept: config.persons.recipients != Recipients::Nobody,
-        paths_kept: false,
+        paths_kept: !rules.rules_with(|duties| duties.keep_path).is_empty(),
+        // Every consultation is in the trail, but nothing asks for a case yet: the page does not promise it.
+        trail_kept: false,
         inspection: false,
-        never_inspected: &[],
-        help_lines: &[],
-        lists: &[] as &[ListCredit<'_>],
+        never_inspected: &never_inspected,
+        help_lines: &help_lines,
+        lists: &credits(rules.image().lists()),
         rules_version: rules.version().as_str(),
     })
+}
+
+fn refused_to<'a>(rules: &'a Ruleset, group: &Group, language: policy::Language) -> Vec<Refused<'a>> {
+    let categories = rules.refused_categories(&group.name);
+    categories.into_iter().map(|category| Refused { label: category.label(language), hours: &[] }).collect()
+}
+
+/// Whether the rules in force let a host through as a help-line.
+fn is_help_line(rules: &Ruleset, host: &str) -> bool {
+    let Ok(host) = Host::parse(host) else { return false };
+    let nobody = Client::unknown(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+    let access = Access {
+        client: Arc::new(nobody),
+        target: Target::http(host, 80, "/"),
+        method: "GET".into(),
+        visit: Visit::Unknown,
+        start: Timestamp::default(),
+    };
+    rules.decide_request(&access).duties.help_line
+}
+
+/// One line a source: `ut1/adult` and `ut1/drogue` are both UT1's work.
+fn credits(lists: &[ListMeta]) -> Vec<ListCredit<'_>> {
+    let mut credits: Vec<ListCredit<'_>> = Vec::new();
+    for list in lists {
+        let source = list.name.as_str().split('/').next().unwrap_or_default();
+        if credits.iter().all(|credit| credit.name != source) {
+            let date = list.source_date.as_deref();
+            credits.push(ListCredit { name: source, attribution: &list.attribution, licence: &list.licence, date });
+        }
+    }
+    credits
 }

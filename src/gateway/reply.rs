@@ -73,7 +73,7 @@ impl<'a> Reply<'a> {
                 METRICS.accesses_refused.add(1);
                 self.fail_with_row(access, judgement, failure, ending)
             }
-            NoWay::Unresolved(_) | NoWay::Undialled(_) | NoWay::Untraceable(_) => self.failed(access, failure, ending),
+            NoWay::Unresolved(_) | NoWay::Undialled(_) | NoWay::Untraceable => self.failed(access, failure, ending),
         }
     }
 
@@ -126,7 +126,8 @@ impl<'a> Reply<'a> {
         let reason = &judgement.reason;
         let category = reason.category.as_ref().and_then(|name| rules.category(name));
         let rule = rules.rule(&reason.rule);
-        let host = access.target.other_name.as_ref().map_or_else(|| access.target.host.to_text(), |n| n.as_str().into());
+        let host =
+            access.target.other_name.as_ref().map_or_else(|| access.target.host.to_text(), |n| n.as_str().into());
         let block = BlockPage {
             school: self.school(),
             language: self.language,

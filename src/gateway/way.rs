@@ -34,7 +34,7 @@ pub enum NoWay {
     Unresolved(ResolveError),
     Undialled(DialError),
     /// The journal takes no record: an access that could not be traced is not forwarded.
-    Untraceable(AppendError),
+    Untraceable,
 }
 
 impl NoWay {
@@ -46,7 +46,7 @@ impl NoWay {
             NoWay::Unresolved(_) => Ending::OriginUnreachable,
             NoWay::Undialled(error) if error.timed_out() => Ending::TimedOut,
             NoWay::Undialled(_) => Ending::OriginUnreachable,
-            NoWay::Untraceable(_) => Ending::Failed,
+            NoWay::Untraceable => Ending::Failed,
         }
     }
 
@@ -58,7 +58,7 @@ impl NoWay {
             NoWay::Unresolved(ResolveError::ServerFailed | ResolveError::TimedOut) => Failure::ResolverSilent,
             NoWay::Undialled(error) if error.timed_out() => Failure::OriginTimedOut,
             NoWay::Undialled(_) => Failure::OriginUnreachable,
-            NoWay::Untraceable(_) => Failure::NotRecorded,
+            NoWay::Untraceable => Failure::NotRecorded,
         }
     }
 }
@@ -125,7 +125,7 @@ pub fn write_connection_intent(
             untraced_help_line(&error);
             Ok(ConnectionIntent { flow: gateway.connections.untraced(Arc::default()), sequence: 0 })
         }
-        Err(error) => Err(untraceable(error)),
+        Err(error) => Err(untraceable(&error)),
     }
 }
 
@@ -145,7 +145,7 @@ pub fn write_access_intent(
             untraced_help_line(&error);
             Ok(gateway.accesses.untraced(counts))
         }
-        Err(error) => Err(untraceable(error)),
+        Err(error) => Err(untraceable(&error)),
     }
 }
 
@@ -155,10 +155,10 @@ fn untraced_help_line(error: &AppendError) {
     tracing::error!(%error, "a help-line passes although the journal takes no record");
 }
 
-fn untraceable(error: AppendError) -> NoWay {
+fn untraceable(error: &AppendError) -> NoWay {
     METRICS.append_failures.add(1);
     tracing::error!(%error, "the journal takes no record: accesses are refused until it does");
-    NoWay::Untraceable(error)
+    NoWay::Untraceable
 }
 
 /// Dials, and notes both ends in the connection's record.

@@ -6,8 +6,8 @@ use super::compile::{Policy, compile};
 use super::judge::Stage;
 use super::rule::Verdict;
 use super::{
-    AddressAction, Category, ConnectionAction, Decision, DialPermit, FlowAction, Group, Language, People, RelayPermit,
-    RequestAction, RuleSummary, SendAction,
+    AddressAction, Category, ConnectionAction, Decision, DialPermit, Duties, FlowAction, Group, Language, People,
+    RelayPermit, RequestAction, RuleSummary, SendAction,
 };
 use crate::access::{Access, CategoryName, GroupName, RuleName, RulesVersion};
 use crate::config::{Config, Problem, Problems, read_text};
@@ -175,6 +175,12 @@ impl Ruleset {
             }
         }
         refused
+    }
+
+    /// The rules whose duties are such.
+    pub fn rules_with(&self, wanted: impl Fn(&Duties) -> bool) -> Vec<&RuleSummary> {
+        let rules = self.policy.rules.iter().zip(&self.policy.summaries);
+        rules.filter(|(rule, _)| wanted(&rule.duties)).map(|(_, summary)| summary).collect()
     }
 
     /// The rules that allow everybody something at all times and that no earlier rule can overrule.

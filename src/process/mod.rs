@@ -78,7 +78,8 @@ async fn serve(config: Config, config_file: Option<&Path>, state: Option<&Path>)
     // The log, before anything that it must hold.
     let log = AccessLog::open(journal_settings(&config)?, clock.clone())?;
     log.set_roster(snapshot.rules.people().names());
-    let resolver = Resolver::new(&config.resolver.servers, config.resolver.timeout, config.resolver.cache_entries as u64)?;
+    let resolver =
+        Resolver::new(&config.resolver.servers, config.resolver.timeout, config.resolver.cache_entries as u64)?;
     let shipping = shipping::start(&config, &log);
 
     // Traffic.

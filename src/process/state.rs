@@ -10,7 +10,9 @@ use crate::config::Config;
 /// Why the state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    #[error("the state directory {directory} cannot be written: {error}\n  help: it must belong to the user that runs the gateway; `--state DIR` names another")]
+    #[error(
+        "the state directory {directory} cannot be written: {error}\n  help: it must belong to the user that runs the gateway; `--state DIR` names another"
+    )]
     Unwritable { directory: PathBuf, error: io::Error },
     #[error("another gateway{} is running on {directory}\n  help: `ecluse status` asks it; `--state DIR` and other ports in `[listen]` make a second one",
         .pid.as_ref().map(|pid| format!(" (process {pid})")).unwrap_or_default())]
@@ -38,11 +40,16 @@ pub fn take(config: &Config) -> Result<StateLock, StateError> {
         .map_err(unwritable)?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(StateError::Taken { directory: directory.clone(), pid: pid_in(&mut file) }),
+        Err(TryLockError::WouldBlock) => {
+            return Err(StateError::Taken { directory: directory.clone(), pid: pid_in(&mut file) });
+        }
         Err(TryLockError::Error(error)) => return Err(unwritable(error)),
     }
     // The lock counts, not the number: the number only makes a message better.
-    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(unwritable)?;
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(unwritable)?;
     Ok(StateLock { _file: file })
 }
 

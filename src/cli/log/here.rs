@@ -32,7 +32,8 @@ pub fn run(args: LogArgs, config: Option<&Path>, state: Option<&Path>) -> anyhow
         zone: TimeZone::get(ZONE).context("the time zone of the school")?,
         width: terminal_width(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("the runtime does not start")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("the runtime does not start")?;
     let code = runtime.block_on(async {
         let pending = pending(&config).await;
         super::run(

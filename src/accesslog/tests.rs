@@ -1,0 +1,7 @@
+//! The promises of the journal, on a disk that is stricter than a disk.
+
+mod damage;
+mod model;
+mod promises;
+mod rig;
+mod shipping;

@@ -1,0 +1,130 @@
+//! What a damaged spool costs.
+
+use super::rig::*;
+use crate::access::Ending;
+
+/// Three accesses, the second still open, then a kill; answers the rig and its only segment.
+fn killed(seed: u64) -> (Rig, std::path::PathBuf) {
+    let mut rig = Rig::new(seed);
+    rig.log.append_access(&complete(1)).unwrap();
+    let _open = rig.log.begin_access(&access()).unwrap();
+    rig.log.append_access(&complete(3)).unwrap();
+    rig.kill();
+    let segment = rig.segments()[0].clone();
+    (rig, segment)
+}
+
+#[test]
+fn a_segment_cut_at_any_byte_gives_what_was_whole_before() {
+    let length = {
+        let (rig, segment) = killed(1);
+        let mut length = 0;
+        rig.disk.damage(&segment, |bytes| length = bytes.len());
+        length
+    };
+    let mut seen = Vec::new();
+    for cut in 0..=length {
+        let (mut rig, segment) = killed(1);
+        rig.disk.damage(&segment, |bytes| bytes.truncate(cut));
+        let shipped = rig.ship_dead();
+        let rows: Vec<_> = rig.store.accesses().iter().map(|row| (row.record.bytes_down, row.record.ending)).collect();
+        let whole = [(1, Ending::Complete), (0, Ending::Interrupted), (3, Ending::Complete)];
+        assert_eq!(rows, whole[..rows.len()], "cut at {cut}");
+        assert!(shipped.problems.is_empty() || rows.is_empty(), "cut at {cut}: {:?}", shipped.problems);
+        seen.push(rows.len());
+    }
+    assert!(seen.is_sorted() && seen.last() == Some(&3) && seen.contains(&1) && seen.contains(&2), "{seen:?}");
+}
+
+#[test]
+fn a_byte_that_changed_costs_one_record_and_is_said() {
+    let (rig, segment) = killed(1);
+    let mut length = 0;
+    rig.disk.damage(&segment, |bytes| length = bytes.len());
+    drop(rig);
+    for at in (0..length).step_by(3) {
+        let (mut rig, segment) = killed(1);
+        // A second segment names the college where the first one's header is damaged.
+        rig.disk.damage(&segment, |bytes| bytes[at] ^= 0x55);
+        let shipped = rig.ship_dead();
+        let rows = rig.store.accesses().len();
+        if shipped.problems.is_empty() {
+            assert!(rows >= 2, "byte {at}: {rows} rows");
+            // Damage in the last frame of a segment that was never closed looks like a torn tail.
+            assert!(rows == 3 || shipped.damaged == 1 || at > length / 2, "byte {at} costs a row and nobody is told");
+        } else {
+            assert!(rig.segments().contains(&segment), "byte {at}: whose rows they are is unknown, so they stay");
+        }
+    }
+}
+
+#[test]
+fn a_closed_segment_whose_end_is_gone_is_noticed() {
+    let mut rig = Rig::new(1);
+    for n in 0..10 {
+        rig.log.append_access(&complete(n)).unwrap();
+    }
+    rig.log.close().unwrap();
+    rig.kill();
+    let segment = rig.segments()[0].clone();
+    rig.disk.damage(&segment, |bytes| {
+        let third = bytes.len() / 3;
+        bytes[third..third + 300].fill(0);
+    });
+    let shipped = rig.ship_dead();
+    assert_eq!(shipped.damaged, 1);
+    let rows = rig.store.accesses().len();
+    assert!((7..10).contains(&rows), "{rows}");
+}
+
+#[test]
+fn a_damaged_header_costs_the_header_where_another_segment_says_whose_it_is() {
+    let mut rig = Rig::with(1, |settings| settings.segment_bytes = 500);
+    for n in 0..10 {
+        rig.log.append_access(&complete(n)).unwrap();
+    }
+    rig.kill();
+    let segment = rig.segments()[0].clone();
+    rig.disk.damage(&segment, |bytes| bytes[..16].fill(0xff));
+    let shipped = rig.ship_dead();
+    assert_eq!((shipped.damaged, rig.store.accesses().len()), (1, 10));
+}
+
+#[test]
+fn a_lane_that_cannot_be_read_now_is_not_taken_for_empty() {
+    let (mut rig, segment) = killed(1);
+    rig.disk.fail(|faults| faults.reads = 50);
+    assert!(!rig.ship_dead().problems.is_empty() || rig.segments().contains(&segment));
+    rig.disk.fail(|faults| faults.reads = 0);
+    rig.ship_dead();
+    assert_eq!(rig.store.accesses().len(), 3);
+}
+
+#[test]
+fn a_thousand_starts_on_damaged_spools_all_work() {
+    let mut random = 0x9e37_79b9_7f4a_7c15u64;
+    let mut rig = Rig::with(5, |settings| settings.segment_bytes = 1500);
+    for start in 0..1000u64 {
+        for n in 0..5 {
+            rig.log.append_access(&complete(n)).unwrap();
+        }
+        std::mem::forget(rig.log.begin_access(&access()).unwrap());
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(start);
+        let paths = rig.disk.paths();
+        let path = paths[(random >> 33) as usize % paths.len()].clone();
+        rig.disk.damage(&path, |bytes| {
+            if !bytes.is_empty() {
+                let at = (random >> 17) as usize % bytes.len();
+                bytes[at] ^= (random >> 9) as u8 | 1;
+            }
+        });
+        if start % 2 == 0 {
+            rig.kill()
+        } else {
+            rig.cut_power()
+        }
+        if start % 10 == 0 {
+            rig.ship_dead();
+        }
+    }
+}
