@@ -144,6 +144,13 @@ impl AccessRecord {
         (self.start, self.end) = (self.start.hour(), self.start.hour());
     }
 
+    /// Strips it where it is flagged as a help-line's: to be called whenever such a record has changed.
+    pub fn strip_if_help_line(&mut self) {
+        if self.flags.contains(Flags::HELP_LINE) {
+            self.strip_help_line();
+        }
+    }
+
     /// Whether there is nothing left to strip, if it is a help-line's.
     pub fn is_stripped(&self) -> bool {
         let mut stripped = self.clone();
@@ -192,6 +199,13 @@ impl ConnectionRecord {
         (self.outward_address, self.outward_port) = (None, None);
         (self.origin_address, self.origin_port) = (None, None);
         (self.start, self.end) = (self.start.hour(), self.start.hour());
+    }
+
+    /// Strips it where it is flagged as a help-line's: to be called whenever such a record has changed.
+    pub fn strip_if_help_line(&mut self) {
+        if self.flags.contains(Flags::HELP_LINE) {
+            self.strip_help_line();
+        }
     }
 
     /// Whether there is nothing left to strip, if it is a help-line's.

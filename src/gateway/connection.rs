@@ -60,6 +60,7 @@ impl ClientConnection {
         let mut record = connection_record(&self.gateway.log, &client, None, self.started, None);
         record.end = self.gateway.clock.now();
         record.ending = ending;
+        record.strip_if_help_line();
         if let Err(error) = self.gateway.log.append_connection(&record) {
             METRICS.append_failures.add(1);
             tracing::error!(%error, "a client's connection could not be written to the journal");

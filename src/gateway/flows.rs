@@ -213,7 +213,7 @@ impl OpenRecord for OpenAccess {
     }
     fn restart(record: &mut AccessRecord, start: Timestamp) {
         record.start = start;
-        record.strip_help_line();
+        record.strip_if_help_line();
     }
     fn start(record: &AccessRecord) -> Timestamp {
         record.start
@@ -234,11 +234,11 @@ impl OpenRecord for OpenConnection {
         record.bytes_up = outcome.bytes_up;
         record.bytes_down = outcome.bytes_down;
         record.ending = outcome.ending;
-        record.strip_help_line();
+        record.strip_if_help_line();
     }
     fn restart(record: &mut ConnectionRecord, start: Timestamp) {
         record.start = start;
-        record.strip_help_line();
+        record.strip_if_help_line();
     }
     fn start(record: &ConnectionRecord) -> Timestamp {
         record.start

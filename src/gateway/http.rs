@@ -93,7 +93,7 @@ async fn forward(
         Err(Unsent::Failed(failed)) => Err(Stop::Failed(failed)),
         // The origin closed the kept connection at the same moment. Nothing was sent: the same access goes on anew.
         Err(Unsent::NotSent(flow, outgoing)) => {
-            forward_anew(connection, snapshot, access, judgement, outgoing, Some(flow)).await
+            forward_anew(connection, snapshot, access, judgement, *outgoing, Some(flow)).await
         }
     }
 }
@@ -144,7 +144,7 @@ fn send_permit(snapshot: &Snapshot, access: &Access, earlier: &Judgement) -> Res
 /// Why a request over a link got no answer.
 enum Unsent {
     /// Not a byte of it has left: it may be sent again.
-    NotSent(AccessFlow, Outgoing),
+    NotSent(AccessFlow, Box<Outgoing>),
     Failed(Failed),
 }
 
@@ -167,7 +167,7 @@ async fn send(
         }
         Ok(Err(SendError::NotSent(request))) => {
             let (head, body) = request.into_parts();
-            Err(Unsent::NotSent(flow, (head, body.into_inner())))
+            Err(Unsent::NotSent(flow, Box::new((head, body.into_inner()))))
         }
         Ok(Err(SendError::Failed(error))) => {
             let (failure, ending) = fault_of(&error);

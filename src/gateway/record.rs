@@ -78,7 +78,7 @@ pub fn access_record(log: &AccessLog, access: &Access, judgement: &Judgement, co
         count: 1,
         flags: flags(judgement.duties),
     };
-    record.strip_help_line();
+    record.strip_if_help_line();
     record
 }
 
@@ -90,7 +90,7 @@ pub fn close_access(record: &mut AccessRecord, outcome: &Outcome, end: Timestamp
     record.bytes_down = outcome.bytes_down;
     record.finding = outcome.finding.as_deref().map_or_else(empty, |f| clip(f).into());
     record.ending = outcome.ending;
-    record.strip_help_line();
+    record.strip_if_help_line();
 }
 
 /// A client's connection, and the origin it is about to be joined with.
@@ -122,7 +122,7 @@ pub fn connection_record(
         count: 1,
         flags: judgement.map_or(Flags::default(), |j| flags(j.duties)),
     };
-    record.strip_help_line();
+    record.strip_if_help_line();
     record
 }
 

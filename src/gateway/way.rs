@@ -170,7 +170,7 @@ pub async fn dial(way: Way, intent: &ConnectionIntent, limit: Duration) -> Resul
         record.origin_port = Some(peer.port());
         record.outward_address = Some(local.ip());
         record.outward_port = Some(local.port());
-        record.strip_help_line();
+        record.strip_if_help_line();
     });
     Ok(stream)
 }

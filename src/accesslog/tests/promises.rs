@@ -213,7 +213,10 @@ fn a_full_disk_refuses_what_is_new_and_completes_what_is_open() {
 
 #[test]
 fn a_write_that_fails_or_is_short_is_written_again_in_a_new_segment() {
-    for fail in [|f: &mut crate::accesslog::disk::fake::Faults| f.writes = 1, |f| f.short_writes = 1] {
+    for fail in [
+        |f: &mut crate::accesslog::disk::fake::Faults| f.writes = 1,
+        |f: &mut crate::accesslog::disk::fake::Faults| f.short_writes = 1,
+    ] {
         for seed in 1..40 {
             let mut rig = Rig::new(seed);
             let mut open = rig.log.begin_access(&access()).unwrap();

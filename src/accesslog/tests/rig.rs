@@ -12,7 +12,7 @@ use crate::accesslog::ship::dead::DeadLanes;
 use crate::accesslog::ship::send::Patience;
 use crate::accesslog::{AccessLog, JournalSettings, ShipSettings, Shipped};
 use crate::clock::Clock;
-use crate::store::{Batch, RecordStore, StoreError};
+use crate::store::{Batch, Found, Query, Question, ReadError, RecordStore, StoreError, Tally};
 
 pub(super) struct Rig {
     pub disk: FakeDisk,
@@ -161,6 +161,14 @@ impl RecordStore for StrictStore {
             Some(Answer::StoredUnsaid) => Err(StoreError::Retry("connection reset".into())),
             _ => Ok(()),
         }
+    }
+
+    async fn search(&self, _: &Query) -> Result<Found, ReadError> {
+        Err(ReadError::Unreadable("this store is asked by its fields".into()))
+    }
+
+    async fn stats(&self, _: &Question) -> Result<Vec<Tally>, ReadError> {
+        Err(ReadError::Unreadable("this store is asked by its fields".into()))
     }
 }
 

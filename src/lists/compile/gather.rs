@@ -223,13 +223,11 @@ impl Gatherer<'_> {
             let (byte, bit) = hash.top_filter_bit();
             self.gathered.top_filter[byte] |= bit;
         }
-        let mut labels = 1;
-        for (next, next_start) in suffixes {
+        for (labels, (next, next_start)) in (1..).zip(suffixes) {
             if labels > 1 {
                 self.add_above(hash);
             }
             (hash, start) = (next, next_start);
-            labels += 1;
         }
         debug_assert_eq!(start, 0);
         hash

@@ -40,7 +40,7 @@ impl NameHash {
     /// The names of an image sorted by hash are sorted by home line, too.
     #[inline]
     pub fn home(self, home_lines: u32) -> usize {
-        ((self.0 >> 32) * u64::from(home_lines) >> 32) as usize
+        (((self.0 >> 32) * u64::from(home_lines)) >> 32) as usize
     }
 
     #[inline]
