@@ -28,7 +28,7 @@ fn covered(format: Format, line: &str, host: &Host, path: &str) -> bool {
             canonical_path(entry_rest, &mut entry);
             canonical_path(path, &mut url);
             let same_site = site_of(&entry_host) == site_of(&host.to_text());
-            !path.is_empty() && same_site && urls::covers(&format!("x{}", entry_path(&entry)), &format!("x{url}"))
+            !path.is_empty() && same_site && urls::covers(entry_path(&entry), &url)
         }
         Format::Cidr => match (line.parse::<ipnet::IpNet>(), host) {
             (Ok(network), Host::Address(address)) => network.contains(address),
