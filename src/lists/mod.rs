@@ -24,3 +24,5 @@ pub use problem::Problem;
 
 #[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod tests_real;

@@ -70,7 +70,7 @@ fn a_url_line_is_a_site_and_a_canonical_path() {
         ("0x7f.1/x", "127.0.0.1|127.0.0.1/x"),
         ("[2001:DB8::1]/x", "2001:db8::1|2001:db8::1/x"),
         ("example.fr/a#b", "example.fr|example.fr/a"),
-        ("example.fr/#b", "error: the entry is a place inside a whole site's first page"),
+        ("example.fr/#b", "example.fr|example.fr/"),
         ("example.fr:8080/a", "error: an entry of a list has no port"),
         ("ftp://example.fr/a", "error: only http and https URLs are judged"),
         ("/a", "error: the host is empty"),

@@ -17,10 +17,10 @@ pub fn parse_url(line: &str, sink: &mut dyn FnMut(Entry<'_>)) -> Result<(), Faul
     let site = site_of(&host);
     let mut text = site.to_owned();
     canonical_path(rest, &mut text);
-    let length = site.len() + entry_path(&text[site.len()..]).len();
+    let mut length = site.len() + entry_path(&text[site.len()..]).len();
     if length == site.len() && rest.contains('#') {
-        let help = "what follows `#` is never sent to a server; list the domain if all of it is meant";
-        return Err(Fault::new("the entry is a place inside a whole site's first page", help));
+        // What follows `#` is never sent. A place inside the first page is that page, by no means all of the site.
+        length += 1;
     }
     if length > MAX_ENTRY_BYTES {
         return Err(Fault::new("the URL is too long", "list a shorter beginning of it"));
