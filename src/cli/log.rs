@@ -44,7 +44,7 @@ enum LogCommand {
 
 /// What both commands take.
 #[derive(Debug, Args)]
-struct Common {
+struct SharedArgs {
     /// From then on: 2026-11-23, "2026-11-23 10:00", 10:00, RFC 3339, yesterday, 2h, 7d
     #[arg(long, value_name = "WHEN")]
     from: Option<String>,
@@ -92,7 +92,7 @@ struct Common {
     format: String,
 }
 
-impl Common {
+impl SharedArgs {
     fn filters(&self) -> Filters {
         Filters {
             from: self.from.clone(),
@@ -219,7 +219,7 @@ fn say(err: &mut impl Write, code: u8, what: &impl std::fmt::Display) -> u8 {
 }
 
 fn write_down(
-    common: &Common,
+    common: &SharedArgs,
     command: &str,
     args: &LogArgs,
     places: &Places,
@@ -278,7 +278,7 @@ async fn answer(
 }
 
 /// Everything wrong at once: the filters, then what the command has of its own.
-fn read_filters(common: &Common, others: Vec<String>, places: &Places) -> Result<Filter, End> {
+fn read_filters(common: &SharedArgs, others: Vec<String>, places: &Places) -> Result<Filter, End> {
     let filters = common.filters();
     let read = filters.parse(places.clock.now(), &places.zone);
     let mut bad: Vec<String> = read.as_ref().err().into_iter().flatten().map(ToString::to_string).collect();
@@ -290,7 +290,7 @@ fn read_filters(common: &Common, others: Vec<String>, places: &Places) -> Result
     }
 }
 
-fn bad_person(common: &Common) -> Option<String> {
+fn bad_person(common: &SharedArgs) -> Option<String> {
     let Who::Name(_) = Who::parse(common.person.as_deref()?) else { return None };
     let cure = match (&common.unseal, &common.reason) {
         (None, _) => "a name is sealed: give --unseal IDENTITY and --reason, or the pseudonym's 32 hexadecimal digits",
@@ -301,7 +301,7 @@ fn bad_person(common: &Common) -> Option<String> {
 }
 
 fn persons(
-    common: &Common,
+    common: &SharedArgs,
     filter: &Filter,
     unseal: impl FnOnce(&Path, &PersonName, &Filter) -> anyhow::Result<Vec<Pseudonym>>,
 ) -> Result<Option<Vec<Pseudonym>>, End> {

@@ -70,10 +70,10 @@ mod tests {
         let cases: [(Option<&str>, Env, &str); 7] = [
             (Some("here"), &[("STATE_DIRECTORY", "/var/lib/ecluse")], "here"),
             (None, &[("STATE_DIRECTORY", "/var/lib/ecluse:/var/lib/other"), ("HOME", "/root")], "/var/lib/ecluse"),
-            (None, &[("XDG_STATE_HOME", "/x"), ("HOME", "/home/a")], "/x/ecluse"),
-            (None, &[("XDG_STATE_HOME", "x"), ("HOME", "/home/a")], "/home/a/.local/state/ecluse"),
-            (None, &[("XDG_STATE_HOME", ""), ("HOME", "/home/a")], "/home/a/.local/state/ecluse"),
-            (None, &[("HOME", "/home/a")], "/home/a/.local/state/ecluse"),
+            (None, &[("XDG_STATE_HOME", "/x"), ("HOME", "/h/a")], "/x/ecluse"),
+            (None, &[("XDG_STATE_HOME", "x"), ("HOME", "/h/a")], "/h/a/.local/state/ecluse"),
+            (None, &[("XDG_STATE_HOME", ""), ("HOME", "/h/a")], "/h/a/.local/state/ecluse"),
+            (None, &[("HOME", "/h/a")], "/h/a/.local/state/ecluse"),
             (None, &[], "/var/lib/ecluse"),
         ];
         for (asked, env, expected) in cases {

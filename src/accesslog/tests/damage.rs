@@ -37,28 +37,6 @@ fn a_segment_cut_at_any_byte_gives_what_was_whole_before() {
 }
 
 #[test]
-fn a_byte_that_changed_costs_one_record_and_is_said() {
-    let (rig, segment) = killed(1);
-    let mut length = 0;
-    rig.disk.damage(&segment, |bytes| length = bytes.len());
-    drop(rig);
-    for at in (0..length).step_by(3) {
-        let (mut rig, segment) = killed(1);
-        // A second segment names the college where the first one's header is damaged.
-        rig.disk.damage(&segment, |bytes| bytes[at] ^= 0x55);
-        let shipped = rig.ship_dead();
-        let rows = rig.store.accesses().len();
-        if shipped.problems.is_empty() {
-            assert!(rows >= 2, "byte {at}: {rows} rows");
-            // Damage in the last frame of a segment that was never closed looks like a torn tail.
-            assert!(rows == 3 || shipped.damaged == 1 || at > length / 2, "byte {at} costs a row and nobody is told");
-        } else {
-            assert!(rig.segments().contains(&segment), "byte {at}: whose rows they are is unknown, so they stay");
-        }
-    }
-}
-
-#[test]
 fn a_closed_segment_whose_end_is_gone_is_noticed() {
     let mut rig = Rig::new(1);
     for n in 0..10 {
@@ -101,10 +79,12 @@ fn a_lane_that_cannot_be_read_now_is_not_taken_for_empty() {
 }
 
 #[test]
-fn a_thousand_starts_on_damaged_spools_all_work() {
+fn every_start_on_a_damaged_spool_works() {
+    // A spool grows with each start: the full count takes minutes and is asked for by name.
+    let starts: u64 = std::env::var("ECLUSE_TEST_STARTS").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
     let mut random = 0x9e37_79b9_7f4a_7c15u64;
     let mut rig = Rig::with(5, |settings| settings.segment_bytes = 1500);
-    for start in 0..1000u64 {
+    for start in 0..starts {
         for n in 0..5 {
             rig.log.append_access(&complete(n)).unwrap();
         }

@@ -1,1 +1,1 @@
-
+//! The journal against a model of a hundred lines.

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::output::{Format, Rows};
 use super::table::Table;
-use super::{Common, End, Places, Shown};
+use super::{End, Places, SharedArgs, Shown};
 use crate::store::{Filter, Order, Query, RecordStore};
 
 /// What a table shows when no limit is given: about what a person reads. Machines get everything.
@@ -15,7 +15,7 @@ const TABLE_LIMIT: u64 = 100;
 #[derive(Debug, Args)]
 pub(super) struct SearchArgs {
     #[command(flatten)]
-    pub common: Common,
+    pub common: SharedArgs,
     /// At most so many rows (a table: 100; json, csv: all)
     #[arg(long, value_name = "ROWS")]
     limit: Option<String>,

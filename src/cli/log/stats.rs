@@ -6,14 +6,14 @@ use clap::Args;
 use serde::Serialize;
 
 use super::output::Format;
-use super::{Common, End, Places, Shown, csv, table};
+use super::{End, Places, SharedArgs, Shown, csv, table};
 use crate::access::{Stream, Timestamp};
 use crate::store::{Dimension, Filter, Question, RecordStore, Tally};
 
 #[derive(Debug, Args)]
 pub(super) struct StatsArgs {
     #[command(flatten)]
-    pub common: Common,
+    pub common: SharedArgs,
     /// day, hour, decision, category, host, rule, college, protocol, ending; several by commas
     #[arg(long, value_delimiter = ',')]
     pub by: Vec<String>,
@@ -39,7 +39,7 @@ struct Line {
 const COLUMNS: &[&str] = &["by", "key", "number", "bytes_up", "bytes_down"];
 
 impl StatsArgs {
-    pub fn parse(&self, common: &Common) -> Result<Parsed, Vec<String>> {
+    pub fn parse(&self, common: &SharedArgs) -> Result<Parsed, Vec<String>> {
         let mut bad = Vec::new();
         let format = common.format.parse().map_err(|e| bad.push(e)).ok();
         let top: Option<u32> = self.top.parse().ok().filter(|top| *top > 0);

@@ -1,3 +1,5 @@
+//! HTTP recognised at every split.
+
 use super::{detected, other};
 use crate::access::Protocol;
 use crate::detect::{Detector, Fault, Signature, Step, detect};

@@ -1,3 +1,5 @@
+//! First bytes read from a stream: time-outs, ends, limits.
+
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};

@@ -1,3 +1,5 @@
+//! ClientHellos at every split, and hostile ones.
+
 use super::hellos::{self, alpn, hello, server_name, server_names, versions};
 use super::{detected, name, other};
 use crate::access::Protocol;

@@ -1,3 +1,5 @@
+//! Broken policies: every problem at once, each with its place.
+
 use super::*;
 
 /// Message and help of every problem; rules come after the school's groups, categories and schedules.

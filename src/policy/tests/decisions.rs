@@ -1,3 +1,5 @@
+//! Decisions, case by case.
+
 use proptest::prelude::*;
 
 use super::*;

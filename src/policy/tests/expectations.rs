@@ -1,3 +1,5 @@
+//! The expectations of a policy, tried.
+
 use super::*;
 
 const RULES: &str = r#"

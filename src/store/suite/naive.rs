@@ -20,7 +20,7 @@ pub fn search(query: &Query, rows: &[Row]) -> Vec<Row> {
 }
 
 /// What both streams have.
-struct Common {
+struct BothStreams {
     person: Option<Pseudonym>,
     client: Option<IpAddr>,
     action: ActionTaken,
@@ -28,16 +28,16 @@ struct Common {
     bytes: (u64, u64),
 }
 
-fn common(row: &Row) -> Common {
+fn common(row: &Row) -> BothStreams {
     match row {
-        Row::Access(row) => Common {
+        Row::Access(row) => BothStreams {
             person: row.record.person,
             client: row.record.client_address,
             action: row.record.action,
             count: row.record.count,
             bytes: (row.record.bytes_up, row.record.bytes_down),
         },
-        Row::Connection(row) => Common {
+        Row::Connection(row) => BothStreams {
             person: row.record.person,
             client: row.record.client_address,
             action: row.record.action,
