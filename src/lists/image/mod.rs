@@ -52,7 +52,7 @@
 //! An image is written aside, synced and renamed; it is never changed in place, because whoever has it mapped would
 //! read half of each, or be killed by a shortened file. A new image is a new file.
 
-mod container;
+mod layout;
 mod lookup;
 mod map;
 mod spill;
@@ -71,11 +71,11 @@ use crate::matcher::{ListId, ListMatches, MAX_LISTS};
 
 use super::{CompileError, ListMeta, ListText};
 
-pub use container::Kind;
-pub(super) use container::{Section, write};
+pub use layout::Kind;
+pub(super) use layout::{Section, write};
 pub(super) use spill::Spill;
 
-use container::Layout;
+use layout::Layout;
 use map::Bytes;
 
 /// Why an image cannot be used.
@@ -92,7 +92,7 @@ pub enum ImageError {
 pub enum Damage {
     #[error("this is no image of lists")]
     NotAnImage,
-    #[error("the image has version {0}, but this program reads version {VERSION}", VERSION = container::VERSION)]
+    #[error("the image has version {0}, but this program reads version {VERSION}", VERSION = layout::VERSION)]
     Version(u32),
     #[error("the image is {found} bytes long and should be {expected}")]
     Length { found: u64, expected: u64 },
