@@ -93,6 +93,7 @@ async fn serve(config: Config, config_file: Option<&Path>, state: Option<&Path>)
     }
     notify(&[sd_notify::NotifyState::Ready]);
     hints::ready(&config, &own);
+    rules::look_through(&gateway.snapshot().rules, config.paths.image.clone());
 
     while let Wake::Reload = signals.next().await {
         notify(&[sd_notify::NotifyState::Reloading]);
@@ -144,7 +145,9 @@ async fn reload(
         Ok(snapshot) => {
             say_what_needs_a_restart(&gateway.snapshot(), &snapshot);
             let version = snapshot.rules.version().clone();
+            let (rules, image) = (snapshot.rules.clone(), snapshot.config.paths.image.clone());
             gateway.install(snapshot);
+            rules::look_through(&rules, image);
             tracing::info!(rules = %version, "new rules are in force");
         }
         Err(why) => {

@@ -18,7 +18,7 @@ use crate::matcher::MAX_LISTS;
 use crate::matcher::names::codebook::CodebookBuilder;
 use crate::matcher::names::hash::Seed;
 
-use super::image::{self, Damage, Description, Kind, Section};
+use super::image::{self, Damage, Description, Image, ImageError, Kind, Section};
 use super::input::{ListInput, Part, PartText};
 use super::meta::ListFiles;
 use super::parse::LineKind;
@@ -99,8 +99,7 @@ impl<'a> ListText<'a> {
 /// Compiles every list of the catalogue into the image `out`: written aside, synced, renamed.
 pub fn compile(catalogue: &Catalogue, out: &Path) -> Result<CompileReport, CompileError> {
     let Compiled { description, sections, mut report } = compile_inputs(&catalogue.inputs)?;
-    report.bytes = replace(out, |file| image::write(file, &description, &sections, catalogue.fingerprint()))
-        .map_err(|source| CompileError::Write { path: out.into(), source })?;
+    report.bytes = replace(out, |file| image::write(file, &description, &sections, catalogue.fingerprint()))?;
     Ok(report)
 }
 
@@ -129,22 +128,17 @@ fn input_of(list: &ListText<'_>) -> ListInput {
     }
 }
 
-/// Writes aside, syncs, renames: whoever has the old file mapped keeps it.
-fn replace(out: &Path, write: impl FnOnce(&mut File) -> io::Result<u64>) -> io::Result<u64> {
+/// Writes aside, syncs, reads it back, renames: whoever has the old file mapped keeps it.
+fn replace(out: &Path, write: impl FnOnce(&mut File) -> io::Result<u64>) -> Result<u64, CompileError> {
+    let failed = |source| CompileError::Write { path: out.into(), source };
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
+    fs::create_dir_all(folder).map_err(failed)?;
     let mut name = out.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.new", std::process::id()));
     let aside = folder.join(name);
-    let written = File::create(&aside).and_then(|mut file| {
-        let bytes = write(&mut file)?;
-        file.flush()?;
-        file.sync_all()?;
-        Ok(bytes)
-    });
-    let done = written.and_then(|bytes| {
-        fs::rename(&aside, out)?;
-        File::open(folder)?.sync_all()?;
+    let done = write_synced(&aside, write).map_err(failed).and_then(|bytes| {
+        verify(&aside)?;
+        fs::rename(&aside, out).and_then(|()| File::open(folder)?.sync_all()).map_err(failed)?;
         Ok(bytes)
     });
     if done.is_err() {
@@ -152,6 +146,23 @@ fn replace(out: &Path, write: impl FnOnce(&mut File) -> io::Result<u64>) -> io::
         let _ = fs::remove_file(&aside);
     }
     done
+}
+
+fn write_synced(file: &Path, write: impl FnOnce(&mut File) -> io::Result<u64>) -> io::Result<u64> {
+    let mut file = File::create(file)?;
+    let bytes = write(&mut file)?;
+    file.flush()?;
+    file.sync_all()?;
+    Ok(bytes)
+}
+
+/// Whether what was written is an image, to its last byte.
+fn verify(file: &Path) -> Result<(), CompileError> {
+    let image = Image::open(file).map_err(|error| match error {
+        ImageError::Open { path, source } => CompileError::Write { path, source },
+        ImageError::Damaged { damage, .. } => CompileError::Unreadable(damage),
+    })?;
+    image.verify().map_err(CompileError::Unreadable)
 }
 
 struct Compiled {

@@ -1,16 +1,17 @@
 //! Questions to an image.
 
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 
 use crate::access::{EntryRef, Host};
 use crate::matcher::addresses::{AddressHit, AddressTable};
 use crate::matcher::names::codebook::Codebook;
-use crate::matcher::names::exact::{NameLines, NameTexts};
+use crate::matcher::names::exact::{Confirmation, NameLines, NameTexts};
 use crate::matcher::names::{Hit, NameTable};
 use crate::matcher::urls::{UrlHit, UrlTable};
 use crate::matcher::{Candidate, ListId, ListMatches, SetNumber, site_of};
 
-use super::{Image, Kind, Spill};
+use super::{Image, Kind, Spill, UNCONFIRMED};
 
 impl Image {
     /// Every list with an entry that covers the candidate: its name or a parent, its address, a prefix of its URL, an
@@ -73,15 +74,24 @@ impl Image {
         let mut has_urls = false;
         table.walk(host, |hit| {
             has_urls |= hit.slot.has_urls() && host.len() - hit.start == site_of(host).len();
-            if hit.slot.set() != 0 && self.confirm(&table, &hit, host) {
+            if hit.slot.set() != 0 && self.counts(&table, &hit, host) {
                 found.union_with(&self.set(hit.slot.set()));
             }
         });
         has_urls
     }
 
-    fn confirm(&self, table: &NameTable<'_>, hit: &Hit, host: &str) -> bool {
-        let Some(codebook) = Codebook::view(self.section(Kind::Codebook)) else { return false };
+    /// Whether the name is listed: what cannot be confirmed because the image is damaged counts, lest it open the way.
+    fn counts(&self, table: &NameTable<'_>, hit: &Hit, host: &str) -> bool {
+        let confirmation = self.confirm(table, hit, host);
+        if confirmation == Confirmation::Damaged {
+            self.unconfirmed.fetch_add(1, Ordering::Relaxed);
+        }
+        confirmation != Confirmation::Other
+    }
+
+    fn confirm(&self, table: &NameTable<'_>, hit: &Hit, host: &str) -> Confirmation {
+        let Some(codebook) = Codebook::view(self.section(Kind::Codebook)) else { return Confirmation::Damaged };
         let (index, texts) = (self.section(Kind::NameIndex), self.section(Kind::NameTexts));
         NameTexts { codebook, index, texts }.confirm(table, hit, &host[hit.start..])
     }
@@ -131,17 +141,24 @@ impl Image {
 
     fn name_entry(&self, list: ListId, host: &str) -> Option<EntryRef> {
         let table = NameTable::view(self.section(Kind::Names))?;
-        let mut longest: Option<Hit> = None;
+        let mut longest: Option<(Hit, Confirmation)> = None;
         table.walk(host, |hit| {
-            if self.set(hit.slot.set()).contains(list) && self.confirm(&table, &hit, host) {
-                longest = Some(hit);
+            if self.set(hit.slot.set()).contains(list) {
+                match self.confirm(&table, &hit, host) {
+                    Confirmation::Other => {}
+                    confirmation => longest = Some((hit, confirmation)),
+                }
             }
         });
-        let hit = longest?;
+        let (hit, confirmation) = longest?;
         let lines = NameLines { index: self.section(Kind::LineIndex), numbers: self.section(Kind::LineNumbers) };
         let rank = self.set(hit.slot.set()).rank(list);
         let line = lines.line_number(&table, &hit, rank, |set| self.known_set(set))?;
-        Some(EntryRef { text: host[hit.start..].to_owned(), file: self.list(list)?.files.names.clone(), line })
+        let mut text = host[hit.start..].to_owned();
+        if confirmation == Confirmation::Damaged {
+            text.push_str(UNCONFIRMED);
+        }
+        Some(EntryRef { text, file: self.list(list)?.files.names.clone(), line })
     }
 
     fn expression_entry(&self, list: ListId, candidate: &Candidate) -> Option<EntryRef> {

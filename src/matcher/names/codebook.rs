@@ -14,6 +14,8 @@ const ALPHABET: &[u8; 39] = b"abcdefghijklmnopqrstuvwxyz0123456789-._";
 /// More sample than this teaches nothing new.
 const SAMPLE_BYTES: usize = 1 << 20;
 const ROUNDS: usize = 6;
+/// RFC 1035 §2.3.4, as text.
+const NAME_MAX: usize = 253;
 
 /// A view on a written codebook.
 #[derive(Clone, Copy)]
@@ -43,6 +45,15 @@ impl<'a> Codebook<'a> {
             }
         }
         rest.is_empty()
+    }
+
+    /// The name that is written; `None` when it is longer than any name or no text.
+    pub fn read(&self, written: &[u8]) -> Option<String> {
+        let mut name = Vec::new();
+        for &code in written {
+            name.extend_from_slice(self.symbol(code));
+        }
+        String::from_utf8(name).ok().filter(|name| name.len() <= NAME_MAX)
     }
 }
 
@@ -197,6 +208,7 @@ mod tests {
                 assert_eq!(book.spells(&written, other.as_bytes()), name == other, "{name} {other}");
             }
             assert!(!book.spells(&written, &name.as_bytes()[1..]));
+            assert_eq!(book.read(&written).as_deref(), Some(name));
         }
     }
 }
