@@ -28,8 +28,20 @@ impl Image {
         if may_have_urls && !candidate.path().is_empty() {
             self.visit_urls(candidate, |hit| found.union_with(&self.set(hit.set)));
         }
-        self.patterns.find(candidate.text(), |list, _| found.insert(list));
+        self.patterns.find(candidate.text(), candidate.host_text().len(), |list, _| found.insert(list));
         found
+    }
+
+    /// Whether the host itself, or a parent, is a name of a list.
+    pub fn lists_name(&self, host: &str) -> bool {
+        let mut found = ListMatches::EMPTY;
+        self.match_names(host, &mut found);
+        !found.is_empty()
+    }
+
+    /// The names' table as it lies in the image.
+    pub fn names(&self) -> Option<NameTable<'_>> {
+        NameTable::view(self.section(Kind::Names))
     }
 
     /// Every list with that address or a network around it.
@@ -163,7 +175,7 @@ impl Image {
 
     fn expression_entry(&self, list: ListId, candidate: &Candidate) -> Option<EntryRef> {
         let mut first: Option<(u32, String)> = None;
-        self.patterns.find(candidate.text(), |of, expression| {
+        self.patterns.find(candidate.text(), candidate.host_text().len(), |of, expression| {
             if of == list && first.as_ref().is_none_or(|(line, _)| expression.line < *line) {
                 first = Some((expression.line, expression.text.clone()));
             }

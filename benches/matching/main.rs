@@ -1,0 +1,81 @@
+//! Look-ups in the compiled lists, on the whole of UT1. Finds its data by `ECLUSE_TEST_DATA`:
+//!
+//! ```text
+//! ECLUSE_TEST_DATA=… cargo bench --bench matching
+//! ```
+//!
+//! Each figure stands beside what was aimed at; what is found is counted and asserted.
+
+#![expect(clippy::print_stdout, reason = "a bench prints its table")]
+#![expect(clippy::unwrap_used, reason = "a bench that cannot run says so by ending")]
+
+mod measure;
+mod names;
+mod urls;
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+use ecluse::lists::{Catalogue, Image, compile};
+use measure::timed;
+
+fn main() {
+    // `cargo test --benches` runs this, too: it has nothing to check without being asked to measure.
+    let Some(data) = std::env::var_os("ECLUSE_TEST_DATA").filter(|_| std::env::args().any(|arg| arg == "--bench"))
+    else {
+        println!("matching: SKIPPED, it needs ECLUSE_TEST_DATA and `cargo bench`");
+        return;
+    };
+    let data = Path::new(&data);
+    let folder = tempfile::tempdir().unwrap();
+    unpack(&data.join("ut1-full.tar.zst"), folder.path());
+    fs::write(folder.path().join("ut1.toml"), "[[source]]\nname = 'ut1'\nformat = 'squidguard'\npath = 'ut1'\n")
+        .unwrap();
+    let image = compile_and_open(folder.path());
+    let popular = text_of(&data.join("popular-hosts.txt.zst"));
+    let listed = fs::read_to_string(folder.path().join("ut1/adult/domains")).unwrap();
+    names::run(&image, &popular, &listed);
+    urls::run(&image, &text_of(&data.join("requests.tsv.zst")));
+}
+
+fn unpack(archive: &Path, into: &Path) {
+    tar::Archive::new(zstd::Decoder::new(File::open(archive).unwrap()).unwrap()).unpack(into).unwrap();
+}
+
+fn text_of(file: &Path) -> String {
+    let mut text = String::new();
+    zstd::Decoder::new(File::open(file).unwrap()).unwrap().read_to_string(&mut text).unwrap();
+    text
+}
+
+fn compile_and_open(folder: &Path) -> Image {
+    let out = folder.join("image");
+    let catalogue = Catalogue::read(folder, folder).unwrap();
+    let (took, report) = timed(|| compile(&catalogue, &out).unwrap());
+    assert_eq!(report.totals.names + report.totals.networks, 5_089_067);
+    println!("compile {:>8.2} s (aim 3.0), image {:.1} MiB", took.as_secs_f64(), mib(report.bytes));
+    let peak = peak_of_memory();
+    println!(
+        "        {:>8.1} MiB at most, {:.1} times the image (aim 6)",
+        mib(peak),
+        peak as f64 / report.bytes as f64
+    );
+    let (took, image) = timed(|| Image::open(&out).unwrap());
+    let (hot, _) = image.sizes();
+    println!("open    {:>8.1} ms (aim 40), hot {:.1} MiB (aim 40)", took.as_secs_f64() * 1e3, mib(hot));
+    let (took, ()) = timed(|| image.warm());
+    println!("warm    {:>8.1} ms", took.as_secs_f64() * 1e3);
+    image
+}
+
+/// Of this process, by what the kernel noted.
+fn peak_of_memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    1024 * line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
