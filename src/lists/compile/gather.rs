@@ -78,6 +78,12 @@ impl Texts {
         &self.0[at + 1..at + 1 + usize::from(self.0[at])]
     }
 
+    /// Has these texts in the cache. In the order of their hashes they lie all over the memory; asked for side by side
+    /// they come in a tenth of the time.
+    pub fn touch(&self, texts: impl Iterator<Item = u32>) {
+        std::hint::black_box(texts.fold(0u8, |sum, at| sum ^ self.0[at as usize]));
+    }
+
     fn push(&mut self, name: &str, codebook: &CodebookBuilder) -> Result<u32, CompileError> {
         let at = u32::try_from(self.0.len()).ok().filter(|&at| at < SITE - 256).ok_or(CompileError::TooLarge)?;
         self.0.push(0);
