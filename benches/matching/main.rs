@@ -15,7 +15,7 @@ mod urls;
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ecluse::lists::{Catalogue, Image, compile};
 use measure::timed;
@@ -30,13 +30,51 @@ fn main() {
     let data = Path::new(&data);
     let folder = tempfile::tempdir().unwrap();
     unpack(&data.join("ut1-full.tar.zst"), folder.path());
-    fs::write(folder.path().join("ut1.toml"), "[[source]]\nname = 'ut1'\nformat = 'squidguard'\npath = 'ut1'\n")
-        .unwrap();
-    let image = compile_and_open(folder.path());
+    unpack(&data.join("adblock-lists.tar.zst"), folder.path());
+    let (ut1, ads) = (catalogue_of_ut1(), catalogue_of_ads(folder.path()));
+    let image = compile_and_open(folder.path(), &ut1);
     let popular = text_of(&data.join("popular-hosts.txt.zst"));
     let listed = fs::read_to_string(folder.path().join("ut1/adult/domains")).unwrap();
     names::run(&image, &popular, &listed);
-    urls::run(&image, &text_of(&data.join("requests.tsv.zst")));
+    let (all, ads) = (compiled(folder.path(), &format!("{ut1}{ads}")), compiled(folder.path(), &ads));
+    urls::run(&image, &all, &ads, folder.path(), &text_of(&data.join("requests.tsv.zst")));
+}
+
+fn catalogue_of_ut1() -> String {
+    "[[source]]\nname = 'ut1'\nformat = 'squidguard'\npath = 'ut1'\n".to_owned()
+}
+
+fn catalogue_of_ads(folder: &Path) -> String {
+    let source = |file: PathBuf| {
+        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        format!("[[source]]\nname = '{name}'\nformat = 'adblock'\npath = '{}'\n", file.display())
+    };
+    ad_lists(folder).into_iter().map(source).collect()
+}
+
+/// In the order of their names.
+fn ad_lists(folder: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder.join("adblock")).unwrap().map(|entry| entry.unwrap().path());
+    let mut lists: Vec<PathBuf> = files.filter(|file| file.extension().is_some_and(|e| e == "txt")).collect();
+    lists.sort();
+    assert_eq!(lists.len(), 6);
+    lists
+}
+
+fn catalogue(folder: &Path, sources: &str) -> Catalogue {
+    let rules = folder.join("rules");
+    fs::create_dir_all(&rules).unwrap();
+    fs::write(rules.join("lists.toml"), sources).unwrap();
+    Catalogue::read(&rules, folder).unwrap()
+}
+
+fn compiled(folder: &Path, sources: &str) -> Image {
+    let out = folder.join("other-image");
+    let report = compile(&catalogue(folder, sources), &out).unwrap();
+    println!("ad lists: {} rules, {} lines cannot be used", report.totals.rules, report.totals.bad_lines);
+    let image = Image::open(&out).unwrap();
+    image.warm();
+    image
 }
 
 fn unpack(archive: &Path, into: &Path) {
@@ -49,9 +87,9 @@ fn text_of(file: &Path) -> String {
     text
 }
 
-fn compile_and_open(folder: &Path) -> Image {
+fn compile_and_open(folder: &Path, sources: &str) -> Image {
     let out = folder.join("image");
-    let catalogue = Catalogue::read(folder, folder).unwrap();
+    let catalogue = catalogue(folder, sources);
     let (took, report) = timed(|| compile(&catalogue, &out).unwrap());
     assert_eq!(report.totals.names + report.totals.networks, 5_089_067);
     println!("compile {:>8.2} s (aim 3.0), image {:.1} MiB", took.as_secs_f64(), mib(report.bytes));

@@ -25,7 +25,7 @@ pub struct Aim {
 }
 
 /// Asks each item after `prepare` has made of it what is asked about; only `ask` is timed, except in the mean.
-pub fn measure<T, P>(items: &[T], prepare: impl Fn(&T) -> P, ask: impl Fn(&P) -> bool) -> Cost {
+pub fn measure<'t, T, P>(items: &'t [T], prepare: impl Fn(&'t T) -> P, ask: impl Fn(&P) -> bool) -> Cost {
     let mut best = Duration::MAX;
     let mut found = 0;
     for _ in 0..ROUNDS {
@@ -34,7 +34,7 @@ pub fn measure<T, P>(items: &[T], prepare: impl Fn(&T) -> P, ask: impl Fn(&P) ->
         found = count;
     }
     let clock = percentiles(items.iter().map(|_| timed(|| black_box(0)).0).collect()).0;
-    let single = |item| {
+    let single = |item: &'t T| {
         let prepared = prepare(item);
         timed(|| black_box(ask(black_box(&prepared)))).0
     };

@@ -37,7 +37,7 @@ fn covered(format: Format, line: &str, host: &Host, path: &str) -> bool {
             let text = Candidate::new(host, path).text().to_owned();
             regex::Regex::new(&format!("(?i){line}")).unwrap().is_match(&text)
         }
-        Format::SquidGuard | Format::Hosts => false,
+        Format::SquidGuard | Format::Hosts | Format::Adblock => false,
     }
 }
 

@@ -111,6 +111,7 @@ pub struct Gathered {
     pub urls: Vec<UrlRecord>,
     pub networks: Vec<(IpNet, Place)>,
     pub expressions: Vec<Expression>,
+    pub rules: Vec<Expression>,
     pub problems: Vec<Problem>,
     pub totals: Totals,
 }
@@ -124,6 +125,7 @@ pub fn gather(inputs: &[ListInput], seed: Seed, codebook: &CodebookBuilder) -> R
         urls: Vec::new(),
         networks: Vec::new(),
         expressions: Vec::new(),
+        rules: Vec::new(),
         problems: Vec::new(),
         totals: Totals::default(),
     };
@@ -142,6 +144,10 @@ pub fn gather(inputs: &[ListInput], seed: Seed, codebook: &CodebookBuilder) -> R
         Some(error) => Err(error),
         None => Ok(gatherer.gathered),
     }
+}
+
+fn line_of(text: &str, place: Place) -> Expression {
+    Expression { text: text.to_owned(), list: place.list().index() as u16, line: place.line() }
 }
 
 struct Gatherer<'a> {
@@ -196,8 +202,15 @@ impl Gatherer<'_> {
                 Ok(())
             }
             Entry::Expression(text) => {
-                let list = place.list().index() as u16;
-                self.gathered.expressions.push(Expression { text: text.to_owned(), list, line: place.line() });
+                self.gathered.expressions.push(line_of(text, place));
+                Ok(())
+            }
+            Entry::Rule { host, text } => {
+                if let Some(host) = host {
+                    let hash = self.add_parents(host);
+                    self.gathered.records.push(Record { hash, place: Place(0), text: SITE });
+                }
+                self.gathered.rules.push(line_of(text, place));
                 Ok(())
             }
         };

@@ -74,6 +74,8 @@ pub struct Totals {
     /// Distinct URLs, in canonical spelling.
     pub urls: u64,
     pub expressions: u64,
+    /// Rules of ad blockers that are more than a host.
+    pub rules: u64,
     /// Distinct sets of lists.
     pub sets: u64,
     /// Lines that could not be used.
@@ -201,8 +203,18 @@ fn sample(inputs: &[ListInput]) -> Vec<String> {
 }
 
 fn assemble(inputs: &[ListInput], gathered: Gathered, codebook: &CodebookBuilder) -> Result<Compiled, NamesError> {
-    let Gathered { seed, mut records, texts, top_filter, mut urls, mut networks, expressions, problems, mut totals } =
-        gathered;
+    let Gathered {
+        seed,
+        mut records,
+        texts,
+        top_filter,
+        mut urls,
+        mut networks,
+        expressions,
+        rules,
+        problems,
+        mut totals,
+    } = gathered;
     let mut sets = SetNumbers::default();
     let mut counts = Counts::of(inputs.len());
     let url_sections = small::url_sections(&mut urls, &mut sets, &mut counts)?;
@@ -212,6 +224,8 @@ fn assemble(inputs: &[ListInput], gathered: Gathered, codebook: &CodebookBuilder
     drop((records, texts));
 
     expressions.iter().for_each(|expression| counts.expressions[usize::from(expression.list)] += 1);
+    rules.iter().for_each(|rule| counts.rules[usize::from(rule.list)] += 1);
+    totals.rules = rules.len() as u64;
     totals.names = names.distinct;
     totals.urls = url_sections.distinct;
     totals.networks = address_sections.distinct;
@@ -227,6 +241,7 @@ fn assemble(inputs: &[ListInput], gathered: Gathered, codebook: &CodebookBuilder
         section(Kind::Addresses, address_sections.table),
         section(Kind::Urls, url_sections.table),
         section(Kind::Expressions, json(serde_json::to_vec(&expressions))?),
+        section(Kind::Rules, json(serde_json::to_vec(&rules))?),
         section(Kind::Codebook, codebook.to_bytes()),
         section(Kind::NameIndex, names.text_index),
         section(Kind::NameTexts, names.texts),
@@ -245,12 +260,19 @@ pub(super) struct Counts {
     urls: Vec<u64>,
     networks: Vec<u64>,
     expressions: Vec<u64>,
+    rules: Vec<u64>,
 }
 
 impl Counts {
     fn of(lists: usize) -> Counts {
         let zero = vec![0; lists];
-        Counts { names: zero.clone(), urls: zero.clone(), networks: zero.clone(), expressions: zero }
+        Counts {
+            names: zero.clone(),
+            urls: zero.clone(),
+            networks: zero.clone(),
+            expressions: zero.clone(),
+            rules: zero,
+        }
     }
 }
 
@@ -264,11 +286,12 @@ fn describe(inputs: &[ListInput], counts: &Counts) -> Description {
         attribution: input.attribution.clone(),
         source_date: input.source_date.clone(),
         usage: input.usage,
-        entries: counts.names[i] + counts.urls[i] + counts.networks[i] + counts.expressions[i],
+        entries: counts.names[i] + counts.urls[i] + counts.networks[i] + counts.expressions[i] + counts.rules[i],
         names: counts.names[i],
         urls: counts.urls[i],
         expressions: counts.expressions[i],
         networks: counts.networks[i],
+        rules: counts.rules[i],
         files: files_of(input),
     });
     let aliases = inputs.iter().flat_map(|i| i.aliases.iter().map(|(_, alias)| (alias.clone(), i.category.clone())));
@@ -278,12 +301,13 @@ fn describe(inputs: &[ListInput], counts: &Counts) -> Description {
 fn files_of(input: &ListInput) -> ListFiles {
     let mut files = ListFiles::default();
     for part in &input.parts {
-        let place = match part.kind {
-            LineKind::Domain | LineKind::Hosts | LineKind::Network => &mut files.names,
-            LineKind::Url => &mut files.urls,
-            LineKind::Expression => &mut files.expressions,
+        let places: &mut [&mut String] = match part.kind {
+            LineKind::Domain | LineKind::Hosts | LineKind::Network => &mut [&mut files.names],
+            LineKind::Url => &mut [&mut files.urls],
+            LineKind::Expression => &mut [&mut files.expressions],
+            LineKind::Rule => &mut [&mut files.names, &mut files.rules],
         };
-        place.clone_from(&part.file);
+        places.iter_mut().for_each(|place| (*place).clone_from(&part.file));
     }
     files
 }

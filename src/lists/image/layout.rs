@@ -53,6 +53,7 @@ kinds! {
     Addresses = 4, "addresses", true;
     Urls = 5, "urls", true;
     Expressions = 6, "expressions", true;
+    Rules = 7, "rules", true;
     Codebook = 16, "codebook", true;
     NameIndex = 17, "name index", false;
     NameTexts = 18, "name texts", false;

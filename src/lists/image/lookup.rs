@@ -7,7 +7,9 @@ use crate::access::{EntryRef, Host};
 use crate::matcher::addresses::{AddressHit, AddressTable};
 use crate::matcher::names::codebook::Codebook;
 use crate::matcher::names::exact::{Confirmation, NameLines, NameTexts};
+use crate::matcher::names::hash::Seed;
 use crate::matcher::names::{Hit, NameTable};
+use crate::matcher::patterns::Expression;
 use crate::matcher::urls::{UrlHit, UrlTable};
 use crate::matcher::{Candidate, ListId, ListMatches, SetNumber, site_of};
 
@@ -29,7 +31,37 @@ impl Image {
             self.visit_urls(candidate, |hit| found.union_with(&self.set(hit.set)));
         }
         self.patterns.find(candidate.text(), candidate.host_text().len(), |list, _| found.insert(list));
+        if !self.rules.is_empty() {
+            self.apply_rules(candidate, may_have_urls, &mut found);
+        }
         found
+    }
+
+    /// What ad blockers' rules refuse of a request; what their exceptions let through is in none of their lists, not
+    /// even by its host.
+    fn apply_rules(&self, candidate: &Candidate, has_host_rules: bool, found: &mut ListMatches) {
+        let Some(names) = self.names() else { return };
+        let Some(request) = candidate.request() else {
+            // Of a host alone the rules know its name, and so do exceptions.
+            if found.intersects(&self.with_rules) && self.excepts_host(candidate, names.seed()) {
+                found.subtract(&self.with_rules);
+            }
+            return;
+        };
+        let mut important = ListMatches::EMPTY;
+        self.rules.refusals(&request, has_host_rules, names.seed(), |line, is_important| {
+            if let Some(list) = ListId::new(usize::from(line.list)) {
+                found.insert(list);
+                if is_important {
+                    important.insert(list);
+                }
+            }
+        });
+        if found.intersects(&self.with_rules) && self.rules.exception(&request, has_host_rules, names.seed()).is_some()
+        {
+            found.subtract(&self.with_rules);
+            found.union_with(&important);
+        }
     }
 
     /// Whether the host itself, or a parent, is a name of a list.
@@ -42,6 +74,11 @@ impl Image {
     /// The names' table as it lies in the image.
     pub fn names(&self) -> Option<NameTable<'_>> {
         NameTable::view(self.section(Kind::Names))
+    }
+
+    fn excepts_host(&self, candidate: &Candidate, seed: Seed) -> bool {
+        let candidate = Candidate::new(candidate.target(), "/");
+        candidate.request().is_some_and(|request| self.rules.exception(&request, true, seed).is_some())
     }
 
     /// Every list with that address or a network around it.
@@ -60,6 +97,7 @@ impl Image {
                 Host::Address(address) => self.entry_for_address(list, *address),
             })
             .or_else(|| self.expression_entry(list, candidate))
+            .or_else(|| self.rule_entry(list, candidate))
     }
 
     /// The narrowest network of `list` around the address.
@@ -85,7 +123,8 @@ impl Image {
         let Some(table) = NameTable::view(self.section(Kind::Names)) else { return false };
         let mut has_urls = false;
         table.walk(host, |hit| {
-            has_urls |= hit.slot.has_urls() && host.len() - hit.start == site_of(host).len();
+            // Rules hold for what is below their host; URLs of another site are none of ours, which is seen later.
+            has_urls |= hit.slot.has_urls();
             if hit.slot.set() != 0 && self.counts(&table, &hit, host) {
                 found.union_with(&self.set(hit.slot.set()));
             }
@@ -171,6 +210,17 @@ impl Image {
             text.push_str(UNCONFIRMED);
         }
         Some(EntryRef { text, file: self.list(list)?.files.names.clone(), line })
+    }
+
+    fn rule_entry(&self, list: ListId, candidate: &Candidate) -> Option<EntryRef> {
+        let mut first: Option<&Expression> = None;
+        self.rules.refusals(&candidate.request()?, true, self.names()?.seed(), |line, _| {
+            if usize::from(line.list) == list.index() && first.is_none_or(|first| line.line < first.line) {
+                first = Some(line);
+            }
+        });
+        let Expression { text, line, .. } = first?;
+        Some(EntryRef { text: text.clone(), file: self.list(list)?.files.rules.clone(), line: *line })
     }
 
     fn expression_entry(&self, list: ListId, candidate: &Candidate) -> Option<EntryRef> {

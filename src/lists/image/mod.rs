@@ -47,7 +47,9 @@
 //! | addresses | yes | [`crate::matcher::addresses`] |
 //! | urls | yes | [`crate::matcher::urls`] |
 //! | expressions | yes | JSON: text, list, line of each |
-//! | codebook, name index, name texts | no | [`crate::matcher::names::exact`] |
+//! | rules | yes | JSON: text, list, line of each rule of an ad blocker ([`crate::matcher::rules`]) that is more than a host; hosts that they name are marked in the names' table |
+//! | codebook | yes | [`crate::matcher::names::codebook`] |
+//! | name index, name texts | no | [`crate::matcher::names::exact`] |
 //! | line index, line numbers | no | [`crate::matcher::names::exact`] |
 //! | url lines, address lines | no | for each entry of the hot table in order, for each list of its set in order: the line, `u32`; preceded by where each entry's begin (index into the lines, `u32`, one more than there are entries) |
 //!
@@ -71,6 +73,7 @@ use crate::matcher::addresses::AddressTable;
 use crate::matcher::names::NameTable;
 use crate::matcher::names::codebook::Codebook;
 use crate::matcher::patterns::{Expression, PatternSet};
+use crate::matcher::rules::RuleSet;
 use crate::matcher::urls::UrlTable;
 use crate::matcher::{ListId, ListMatches, MAX_LISTS};
 
@@ -125,6 +128,9 @@ pub struct Image {
     layout: Layout,
     description: Description,
     patterns: PatternSet,
+    rules: RuleSet,
+    /// The lists of ad blockers: their exceptions hold for all of them.
+    with_rules: ListMatches,
     unconfirmed: AtomicU64,
 }
 
@@ -157,12 +163,13 @@ impl Image {
 
     /// An image of no list.
     pub fn empty() -> Image {
-        let patterns = PatternSet::default();
         Image {
             bytes: Bytes::Owned(Vec::new()),
             layout: Layout::default(),
             description: Description::default(),
-            patterns,
+            patterns: PatternSet::default(),
+            rules: RuleSet::default(),
+            with_rules: ListMatches::EMPTY,
             unconfirmed: AtomicU64::new(0),
         }
     }
@@ -173,14 +180,20 @@ impl Image {
         let parsed = |kind| Damage::Inconsistent(kind);
         let description: Description =
             serde_json::from_slice(layout.bytes(&bytes, Kind::Lists)).map_err(|_| parsed(Kind::Lists))?;
-        let expressions: Vec<Expression> =
-            serde_json::from_slice(layout.bytes(&bytes, Kind::Expressions)).map_err(|_| parsed(Kind::Expressions))?;
+        let lines =
+            |kind| serde_json::from_slice::<Vec<Expression>>(layout.bytes(&bytes, kind)).map_err(|_| parsed(kind));
+        let (expressions, rules) = (lines(Kind::Expressions)?, lines(Kind::Rules)?);
         let lists = description.lists.len();
-        if lists > MAX_LISTS || expressions.iter().any(|e| usize::from(e.list) >= lists) {
+        if lists > MAX_LISTS || expressions.iter().chain(&rules).any(|line| usize::from(line.list) >= lists) {
             return Err(parsed(Kind::Lists));
         }
         let patterns = PatternSet::new(expressions).map_err(|_| parsed(Kind::Expressions))?;
-        let image = Image { bytes, layout, description, patterns, unconfirmed: AtomicU64::new(0) };
+        let seed = NameTable::view(layout.bytes(&bytes, Kind::Names)).ok_or(parsed(Kind::Names))?.seed();
+        let rules = RuleSet::new(rules, seed);
+        let has_rules = |(_, list): &(usize, &ListMeta)| !list.files.rules.is_empty();
+        let with_rules =
+            description.lists.iter().enumerate().filter(has_rules).filter_map(|(i, _)| ListId::new(i)).collect();
+        let image = Image { bytes, layout, description, patterns, rules, with_rules, unconfirmed: AtomicU64::new(0) };
         image.check_tables()?;
         Ok(image)
     }

@@ -20,6 +20,11 @@ const SIZE_LIMIT: usize = 1 << 20;
 /// Bytes of the lazy automaton's cache, per expression and thread.
 const CACHE_LIMIT: usize = 1 << 20;
 
+/// The literals of which every match of an expression holds one, in lower case.
+pub fn required_literals(expression: &str) -> Option<Vec<String>> {
+    required::required(expression).literals
+}
+
 /// Why an expression cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
@@ -136,7 +141,8 @@ impl PatternSet {
     }
 }
 
-fn compile(text: &str) -> Result<Regex, PatternError> {
+/// Compiled without regard to case, within limits.
+pub fn compile(text: &str) -> Result<Regex, PatternError> {
     RegexBuilder::new(text)
         .case_insensitive(true)
         .unicode(false)
