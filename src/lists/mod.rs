@@ -22,6 +22,19 @@ pub use image::{Damage, Image, ImageError};
 pub use meta::{ListFiles, ListMeta, Usage};
 pub use problem::Problem;
 
+/// How many entries and how many faults a list has, whatever its bytes are: what a fuzzer asks of the parsers.
+///
+/// # Errors
+/// Never, for bytes in memory.
+pub fn count_entries(format: Format, mut bytes: &[u8]) -> std::io::Result<(usize, usize)> {
+    let (mut entries, mut faults) = (0, 0);
+    parse::for_each_line(&mut bytes, |_, line| {
+        let read = line.ok().and_then(|line| parse::parse_line(format.line_kind(), line, &mut |_| entries += 1).ok());
+        faults += usize::from(read.is_none());
+    })?;
+    Ok((entries, faults))
+}
+
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]

@@ -8,6 +8,8 @@
 //! What is found is exactly what an Aho-Corasick automaton finds with overlapping matches (a test holds it); on texts
 //! that hold few of the literals it costs a quarter, and it is built in no time: nothing of it is in an image.
 
+use std::collections::HashMap;
+
 /// Bytes of a gram.
 const GRAM: usize = 4;
 /// 2³² divided by the golden ratio, as Knuth has it.
@@ -36,7 +38,10 @@ pub struct GramSet {
     members: Vec<Member>,
     /// Empty when no literal is short.
     short_bitmap: Vec<u8>,
+    /// By their first byte.
     short: Vec<Short>,
+    /// Where those with each first byte begin; one more than there are bytes.
+    short_starts: Vec<u32>,
 }
 
 /// A literal of one to three bytes.
@@ -76,8 +81,13 @@ impl GramSet {
         let literals: Vec<Box<[u8]>> = literals.into_iter().map(|literal| literal.as_ref().into()).collect();
         let mut set = GramSet { literals, ..GramSet::default() };
         let mut grams: Vec<(u32, Member)> = Vec::new();
+        // What many literals hold is common in the texts that they are meant for, too.
+        let mut shared: HashMap<u32, u32> = HashMap::new();
+        for literal in &set.literals {
+            literal.windows(GRAM).for_each(|gram| *shared.entry(word(gram)).or_default() += 1);
+        }
         for (number, literal) in (0u32..).zip(&set.literals) {
-            match rarest(literal) {
+            match rarest(literal, &shared) {
                 Some(offset) => {
                     grams.push((word(&literal[offset as usize..]), Member { literal: number, offset }));
                 }
@@ -129,6 +139,9 @@ impl GramSet {
             }
         }
         self.short_bitmap = bitmap;
+        self.short.sort_by_key(|short| short.bytes & 0xff);
+        let before = |byte| self.short.partition_point(|short| short.bytes & 0xff < byte) as u32;
+        self.short_starts = (0..=256).map(before).collect();
     }
 
     pub fn is_empty(&self) -> bool {
@@ -154,43 +167,43 @@ impl GramSet {
         let mut at = 0;
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
             let eight = u64::from_le_bytes(rest.first_chunk().copied().unwrap_or_else(|| padded(rest)));
-            let mut candidates = 0u32;
+            let (mut candidates, mut short_candidates) = (0u32, 0u32);
             for i in 0..4 {
                 let window = (eight >> (8 * i)) as u32;
                 let bit = spread(window) >> (32 - BITS);
-                let mut byte = u32::from(bitmap[(bit >> 3) as usize]) >> (bit & 7);
+                candidates |= (u32::from(bitmap[(bit >> 3) as usize]) >> (bit & 7) & 1) << i;
                 if SHORT {
                     let bit = spread(window & TRIPLE) >> (32 - SHORT_BITS);
-                    byte |= u32::from(short[(bit >> 3) as usize]) >> (bit & 7);
+                    short_candidates |= (u32::from(short[(bit >> 3) as usize]) >> (bit & 7) & 1) << i;
                 }
-                candidates |= (byte & 1) << i;
             }
             while candidates != 0 {
                 let i = candidates.trailing_zeros();
-                if at + (i as usize) < text.len() {
-                    self.try_at::<SHORT>(text, at + i as usize, (eight >> (8 * i)) as u32, visit);
-                }
+                self.try_gram(text, at + i as usize, (eight >> (8 * i)) as u32, visit);
                 candidates &= candidates - 1;
+            }
+            while SHORT && short_candidates != 0 {
+                let i = short_candidates.trailing_zeros();
+                self.try_short(text, at + i as usize, (eight >> (8 * i)) as u32, visit);
+                short_candidates &= short_candidates - 1;
             }
             at += GRAM;
         }
     }
 
-    #[inline]
-    fn try_at<const SHORT: bool>(&self, text: &[u8], at: usize, window: u32, visit: &mut impl FnMut(Found)) {
-        self.try_gram(text, at, window, visit);
-        if SHORT {
-            for short in &self.short {
-                // A zero of the text is one, those behind it are not.
-                if window & short.mask == short.bytes && self.stands(text, at, short.literal) {
-                    visit(Found { start: at, literal: short.literal as usize });
-                }
+    fn try_short(&self, text: &[u8], at: usize, window: u32, visit: &mut impl FnMut(Found)) {
+        let first = (window & 0xff) as usize;
+        let (start, end) = (self.short_starts[first] as usize, self.short_starts[first + 1] as usize);
+        for short in &self.short[start..end] {
+            // A zero of the text is one, those behind it are not.
+            if window & short.mask == short.bytes && self.stands(text, at, short.literal) {
+                visit(Found { start: at, literal: short.literal as usize });
             }
         }
     }
 
     fn stands(&self, text: &[u8], start: usize, literal: u32) -> bool {
-        text[start..].starts_with(&self.literals[literal as usize])
+        text.get(start..).is_some_and(|rest| rest.starts_with(&self.literals[literal as usize]))
     }
 
     #[inline]
@@ -237,9 +250,26 @@ fn set_triple(bitmap: &mut [u8], bytes: [u8; 4]) {
     bitmap[bit as usize / 8] |= 1 << (bit % 8);
 }
 
+/// Whether a literal has no four bytes that tell one URL from another.
+pub fn is_common(literal: &[u8]) -> bool {
+    literal.windows(GRAM).all(|gram| COMMON.iter().any(|common| *common == gram))
+}
+
+/// What stands in nearly every URL.
+const COMMON: [&[u8; GRAM]; 18] = [
+    b"http", b"ttps", b"tps:", b"ps:/", b"s://", b"://w", b"//ww", b"/www", b"www.", b".com", b"com/", b".net",
+    b"net/", b".org", b"org/", b"imag", b"mage", b"ages",
+];
+
 /// Where the rarest four bytes of a literal are; the first of equals.
-fn rarest(literal: &[u8]) -> Option<u32> {
-    let weight = |gram: &[u8]| gram.iter().map(|&b| u32::from(frequency(b))).sum::<u32>();
+fn rarest(literal: &[u8], shared: &HashMap<u32, u32>) -> Option<u32> {
+    let weight = |gram: &[u8]| match COMMON.iter().any(|common| *common == gram) {
+        true => u32::MAX,
+        false => {
+            let by_letters: u32 = gram.iter().map(|&b| u32::from(frequency(b))).sum();
+            by_letters + 8 * shared.get(&word(gram)).map_or(0, |count| count.ilog2())
+        }
+    };
     literal.windows(GRAM).enumerate().min_by_key(|(_, gram)| weight(gram)).map(|(offset, _)| offset as u32)
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 
 use crate::access::Host;
-use crate::lists::{Candidate, Image};
+use crate::lists::{Candidate, Image, ListId};
 
 fn image(lists: &[(&str, Format, &str)]) -> Image {
     let lists: Vec<ListText<'_>> =
@@ -133,4 +133,43 @@ fn no_list_is_an_image_too() {
 fn too_many_lists_are_refused_with_the_cure() {
     let lists: Vec<ListText<'_>> = (0..=MAX_LISTS).map(|_| ListText::new("a", "a", Format::Domains, "")).collect();
     assert!(Image::from_texts(&lists).unwrap_err().to_string().contains("take some out"));
+}
+
+#[test]
+fn a_filter_list_refuses_by_host_by_path_and_with_its_exceptions() {
+    let text = "! EasyList\n||ads.example^\n||cdn.example/ads/\n/banner.\n##.ad\n@@||good.example^\n@@||ads.example/fine.\n||ads.example/never.$important\n";
+    let image = image(&[("f", Format::Adblock, text), ("d", Format::Domains, "good.example\n")]);
+    for (host, path, expected) in [
+        ("www.ads.example", "", "f"),
+        ("www.ads.example", "/x", "f"),
+        ("www.ads.example", "/fine.js", ""),
+        ("www.ads.example", "/never./fine.js", "f"),
+        ("www.cdn.example", "/ads/1", "f"),
+        ("cdn.example", "/x", ""),
+        ("cdn.example", "", ""),
+        ("x.example", "/banner.gif", "f"),
+        // Another list's entry is none of an exception's business.
+        ("good.example", "/banner.gif", "d"),
+        ("good.example", "", "d"),
+    ] {
+        assert_eq!(found(&image, host, path), expected, "{host}{path}");
+    }
+    for (host, path, line, text) in [
+        ("www.ads.example", "/x", 2, "ads.example"),
+        ("cdn.example", "/ads/1", 3, "||cdn.example/ads/"),
+        ("x.example", "/banner.gif", 4, "/banner."),
+    ] {
+        let candidate = Candidate::new(&Host::parse(host).unwrap(), path);
+        let entry = image.entry(ListId::default(), &candidate).unwrap();
+        assert_eq!((entry.line, &*entry.text, &*entry.file), (line, text, "f"));
+    }
+}
+
+#[test]
+fn whatever_the_bytes_of_a_list_are_each_line_is_counted_once() {
+    let bytes = b"example.fr\n\xff\xfe\n||x^$nonsense\n\0\n/ads/\n";
+    for format in [Format::Domains, Format::Hosts, Format::Urls, Format::Expressions, Format::Cidr, Format::Adblock] {
+        let (entries, faults) = crate::lists::count_entries(format, bytes).unwrap();
+        assert!(entries + faults <= 5 && faults >= 1, "{format:?}: {entries} {faults}");
+    }
 }

@@ -75,7 +75,7 @@ pub fn site(host: &str) -> &str {
 pub fn is_within(host: &str, domain: &str) -> bool {
     let at_label = |start: usize| start == 0 || host.as_bytes().get(start - 1) == Some(&b'.');
     match domain.strip_suffix(".*") {
-        None => host.ends_with(domain) && at_label(host.len() - domain.len()),
+        None => host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')),
         Some(name) => host.match_indices(name).any(|(start, _)| {
             let suffix = host[start + name.len()..].strip_prefix('.');
             at_label(start) && suffix.is_some_and(|suffix| suffix.matches('.').count() < 2)

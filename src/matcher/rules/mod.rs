@@ -22,11 +22,13 @@ mod parse;
 mod pattern;
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use regex::bytes::Regex;
 
-use super::grams::GramSet;
+use super::grams::{GramSet, is_common};
 use super::names::hash::{NameHash, Seed};
 use super::patterns::{self, Expression};
 
@@ -38,8 +40,8 @@ use context::{Kinds, PARTS, is_within, site};
 use parse::{Domains, What};
 use pattern::{HOST_AT, Text};
 
-/// A literal must be that long to be looked for: shorter ones stand in every URL.
-const MIN_LITERAL: usize = 3;
+/// A literal must be that long to be looked for: shorter ones stand in every URL, or so it seems.
+const MIN_LITERAL: usize = 4;
 /// How expressions write the beginning of a URL.
 const SCHEMES: [&str; 4] = [r"^https?:\/\/", r"^https:\/\/", r"^http:\/\/", "^https?://"];
 
@@ -49,6 +51,8 @@ pub struct Request<'a> {
     text: Text<'a>,
     host: &'a str,
     context: &'a Context,
+    /// Whether the page is of another site, where it is known.
+    third_party: Option<bool>,
 }
 
 impl<'a> Request<'a> {
@@ -56,7 +60,8 @@ impl<'a> Request<'a> {
     pub fn new(url: &'a str, host: &'a str, context: &'a Context) -> Option<Request<'a>> {
         let host_end = HOST_AT + host.len();
         let whole = url.starts_with(SCHEME) && url.get(HOST_AT..host_end) == Some(host);
-        whole.then_some(Request { text: Text { url: url.as_bytes(), host_end }, host, context })
+        let third_party = context.page.as_ref().map(|page| site(page.as_str()) != site(host));
+        whole.then_some(Request { text: Text { url: url.as_bytes(), host_end }, host, context, third_party })
     }
 }
 
@@ -77,18 +82,59 @@ struct Ready {
     expression: OnceLock<Option<Regex>>,
 }
 
+/// Rules by the hash of a name, which is as good a hash as any.
+type ByHash<T> = HashMap<NameHash, T, BuildHasherDefault<AsItIs>>;
+
+#[derive(Debug, Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&b| self.0 = self.0.rotate_left(8) ^ u64::from(b));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// Where to look for rules.
 #[derive(Debug, Default)]
 struct Index {
-    /// By the hash of a host; ascending.
-    hosts: Vec<(NameHash, u32)>,
+    /// By the hash of a host: where its rules are in `of_hosts`.
+    hosts: ByHash<Range<u32>>,
+    of_hosts: Vec<Owner>,
     literals: GramSet,
-    /// By literal: the rule.
-    owners: Vec<u32>,
+    /// By literal.
+    owners: Vec<Owner>,
     /// By the hash of a page's domain.
-    pages: HashMap<NameHash, Vec<u32>>,
+    pages: ByHash<Vec<u32>>,
+    /// By the hash of `example` in `example.*`.
+    pages_in_any_suffix: ByHash<Vec<u32>>,
     for_unknown_pages: bool,
-    rest: Vec<u32>,
+    rest: Vec<Owner>,
+}
+
+/// A rule, and what tells without a look at it that it does not hold.
+#[derive(Debug, Clone, Copy)]
+struct Owner {
+    rule: u32,
+    /// For which kinds it may hold where the kind is known.
+    kinds: Kinds,
+    third_party: Option<bool>,
+    is_exception: bool,
+    /// Where the literal begins in the rule's pattern, if that says where the pattern would begin.
+    place: Option<u16>,
+}
+
+impl Owner {
+    fn may_hold(&self, request: &Request<'_>) -> bool {
+        is_for_kind(self.kinds, self.third_party, self.is_exception, request)
+    }
 }
 
 impl RuleSet {
@@ -112,22 +158,40 @@ impl RuleSet {
     fn index(&self, exceptions: bool, seed: Seed) -> Index {
         let mut index = Index { for_unknown_pages: exceptions, ..Index::default() };
         let mut literals: Vec<Vec<u8>> = Vec::new();
+        let mut hosts: Vec<(NameHash, Owner)> = Vec::new();
         for (number, ready) in (0u32..).zip(&self.rules).filter(|(_, ready)| ready.rule.is_exception == exceptions) {
-            let required = ready.required_literals();
+            let Rule { kinds, third_party, is_exception, .. } = ready.rule;
+            let owner = Owner { rule: number, kinds, third_party, is_exception, place: None };
             if let Some(host) = ready.rule.host() {
-                index.hosts.push((seed.hash(host), number));
-            } else if !required.is_empty() {
-                index.owners.extend(required.iter().map(|_| number));
-                literals.extend(required);
-            } else if ready.rule.pages.are_plain() {
+                hosts.push((seed.hash(host), owner));
+                continue;
+            }
+            // Few pages are named by any rule: that leaves less to try than letters do.
+            if !ready.rule.pages.named.is_empty() {
                 for page in &ready.rule.pages.named {
-                    index.pages.entry(seed.hash(page)).or_default().push(number);
+                    let (map, name) = match page.strip_suffix(".*") {
+                        Some(name) => (&mut index.pages_in_any_suffix, name),
+                        None => (&mut index.pages, &**page),
+                    };
+                    map.entry(seed.hash(name)).or_default().push(number);
                 }
-            } else {
-                index.rest.push(number);
+                continue;
+            }
+            let required = ready.required_literals();
+            if required.is_empty() {
+                index.rest.push(owner);
+            }
+            for literal in required {
+                index.owners.push(Owner { place: ready.place_of(&literal), ..owner });
+                literals.push(literal);
             }
         }
-        index.hosts.sort_unstable();
+        hosts.sort_unstable_by_key(|(hash, owner)| (*hash, owner.rule));
+        for group in hosts.chunk_by(|a, b| a.0 == b.0) {
+            let first = index.of_hosts.len() as u32;
+            index.of_hosts.extend(group.iter().map(|(_, owner)| *owner));
+            index.hosts.insert(group[0].0, first..index.of_hosts.len() as u32);
+        }
         index.literals = GramSet::new(literals);
         index
     }
@@ -176,35 +240,65 @@ impl RuleSet {
     ) {
         let mut done = false;
         let mut last = None;
-        let mut try_rule = |number: u32| {
+        let mut try_at = |number: u32, at: Option<usize>| {
             // A literal that stands in a URL twice names its rule twice.
             if done || last == Some(number) {
                 return;
             }
-            if let Some(ready) = self.rules.get(number as usize).filter(|ready| ready.holds(request)) {
+            if let Some(ready) = self.rules.get(number as usize).filter(|ready| ready.holds(request, at)) {
                 last = Some(number);
                 done = visit(ready);
             }
         };
         if has_host_rules {
-            for (hash, _) in seed.suffixes(request.host) {
-                let first = index.hosts.partition_point(|(of, _)| *of < hash);
-                index.hosts[first..].iter().take_while(|(of, _)| *of == hash).for_each(|(_, number)| try_rule(*number));
+            for (hash, start) in seed.suffixes(request.host) {
+                let Some(of_host) = index.hosts.get(&hash) else { continue };
+                let owners = index.of_hosts[of_host.start as usize..of_host.end as usize].iter();
+                // A host in full, and what must follow it: the pattern begins nowhere else.
+                owners
+                    .filter(|owner| owner.may_hold(request))
+                    .for_each(|owner| try_at(owner.rule, Some(HOST_AT + start)));
             }
         }
         match &request.context.page {
-            _ if index.pages.is_empty() => {}
-            Some(page) => {
-                let rules = seed.suffixes(page.as_str()).filter_map(|(hash, _)| index.pages.get(&hash));
-                rules.flatten().for_each(|number| try_rule(*number));
-            }
+            Some(page) => index.of_page(page.as_str(), seed).for_each(|number| try_at(*number, None)),
             // It may be any page: that speaks for exceptions only.
             None if !index.for_unknown_pages => {}
-            None => index.pages.values().flatten().for_each(|number| try_rule(*number)),
+            None => {
+                let all = index.pages.values().chain(index.pages_in_any_suffix.values());
+                all.flatten().for_each(|number| try_at(*number, None));
+            }
         }
-        index.rest.iter().for_each(|number| try_rule(*number));
-        index.literals.find(request.text.url, |found| try_rule(index.owners[found.literal]));
+        index.rest.iter().filter(|owner| owner.may_hold(request)).for_each(|owner| try_at(owner.rule, None));
+        index.literals.find(request.text.url, |found| {
+            let owner = &index.owners[found.literal];
+            if owner.may_hold(request) {
+                match owner.place {
+                    None => try_at(owner.rule, None),
+                    Some(place) => {
+                        if let Some(at) = found.start.checked_sub(usize::from(place)) {
+                            try_at(owner.rule, Some(at));
+                        }
+                    }
+                }
+            }
+        });
     }
+}
+
+impl Index {
+    /// The rules that name the page, by its domain or by its name without the suffix.
+    fn of_page<'a>(&'a self, page: &'a str, seed: Seed) -> impl Iterator<Item = &'a u32> {
+        let by_domain = seed.suffixes(page).filter_map(|(hash, _)| self.pages.get(&hash));
+        let suffixes = page.rmatch_indices('.').take(if self.pages_in_any_suffix.is_empty() { 0 } else { 2 });
+        let by_name = suffixes.flat_map(move |(dot, _)| seed.suffixes(&page[..dot]));
+        let by_name = by_name.filter_map(|(hash, _)| self.pages_in_any_suffix.get(&hash));
+        by_domain.chain(by_name).flatten()
+    }
+}
+
+fn is_worth_looking_for(literal: &[u8]) -> bool {
+    literal.len() >= MIN_LITERAL && !is_common(literal)
 }
 
 impl Ready {
@@ -213,51 +307,64 @@ impl Ready {
         match &self.rule.what {
             What::Pattern(pattern) => {
                 let literal = pattern.literal();
-                if literal.len() >= MIN_LITERAL { vec![literal.to_vec()] } else { Vec::new() }
+                if is_worth_looking_for(literal) { vec![literal.to_vec()] } else { Vec::new() }
             }
             What::Expression(text) => {
                 // What every URL begins with tells none from another.
                 let text = SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
                 let required = patterns::required_literals(text).unwrap_or_default();
-                required.into_iter().map(String::into_bytes).collect()
+                let all_worth = required.iter().all(|literal| is_worth_looking_for(literal.as_bytes()));
+                if all_worth { required.into_iter().map(String::into_bytes).collect() } else { Vec::new() }
             }
         }
     }
 
-    fn holds(&self, request: &Request<'_>) -> bool {
-        self.rule.applies(request) && self.matches(request)
-    }
-
-    fn matches(&self, request: &Request<'_>) -> bool {
+    fn place_of(&self, literal: &[u8]) -> Option<u16> {
         match &self.rule.what {
-            What::Pattern(pattern) => pattern.matches(&request.text),
-            What::Expression(text) => {
-                let regex = self.expression.get_or_init(|| patterns::compile(text).ok());
-                regex.as_ref().is_some_and(|regex| regex.is_match(request.text.url))
-            }
+            What::Pattern(pattern) => pattern.place_of(literal).and_then(|place| u16::try_from(place).ok()),
+            What::Expression(_) => None,
         }
+    }
+
+    /// The cheapest question first.
+    fn holds(&self, request: &Request<'_>, at: Option<usize>) -> bool {
+        let rule = &self.rule;
+        is_for_kind(rule.kinds, rule.third_party, rule.is_exception, request)
+            && match &rule.what {
+                What::Pattern(pattern) => {
+                    let matches = match at {
+                        Some(at) => pattern.matches_from(&request.text, at),
+                        None => pattern.matches(&request.text),
+                    };
+                    matches && rule.is_for_domains(request)
+                }
+                What::Expression(text) => {
+                    rule.is_for_domains(request) && {
+                        let regex = self.expression.get_or_init(|| patterns::compile(text).ok());
+                        regex.as_ref().is_some_and(|regex| regex.is_match(request.text.url))
+                    }
+                }
+            }
     }
 }
 
+/// What is not known speaks for an exception and against a refusal.
+fn is_for_kind(kinds: Kinds, third_party: Option<bool>, is_exception: bool, request: &Request<'_>) -> bool {
+    let kind_fits = match request.context.kind {
+        Some(kind) => kinds & kind as Kinds != 0,
+        None => is_exception || kinds & PARTS == PARTS || kinds & RequestKind::Document as Kinds != 0,
+    };
+    kind_fits && third_party.is_none_or(|third| request.third_party.map_or(is_exception, |is| is == third))
+}
+
 impl Rule {
-    /// Whether its conditions hold.
-    fn applies(&self, request: &Request<'_>) -> bool {
-        let Context { page, kind } = request.context;
-        let unknown = self.is_exception;
-        let kind_fits = match kind {
-            Some(kind) => self.kinds & *kind as Kinds != 0,
-            None => unknown || self.kinds & PARTS == PARTS || self.kinds & RequestKind::Document as Kinds != 0,
-        };
-        let page = page.as_ref().map(|page| page.as_str());
-        let party_fits = self
-            .third_party
-            .is_none_or(|third| page.map_or(unknown, |page| (site(page) != site(request.host)) == third));
+    fn is_for_domains(&self, request: &Request<'_>) -> bool {
         let page_fits = self.pages.is_empty()
-            || match page {
-                Some(page) => self.pages.hold(page),
-                None => unknown || self.pages.named.is_empty(),
+            || match &request.context.page {
+                Some(page) => self.pages.hold(page.as_str()),
+                None => self.is_exception || self.pages.named.is_empty(),
             };
-        kind_fits && party_fits && page_fits && self.hosts.hold(request.host)
+        page_fits && self.hosts.hold(request.host)
     }
 }
 
@@ -265,11 +372,6 @@ impl Domains {
     fn hold(&self, host: &str) -> bool {
         let is_in = |domains: &[Box<str>]| domains.iter().any(|domain| is_within(host, domain));
         (self.named.is_empty() || is_in(&self.named)) && !is_in(&self.excepted)
-    }
-
-    /// Whether there are some, and all of them can be looked up by hash.
-    fn are_plain(&self) -> bool {
-        !self.named.is_empty() && self.named.iter().all(|domain| !domain.ends_with(".*"))
     }
 }
 

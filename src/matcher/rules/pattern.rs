@@ -71,6 +71,18 @@ impl Pattern {
         self.segments.is_empty()
     }
 
+    /// Where the literal begins, counted from the pattern's beginning, which may be anywhere in a URL.
+    pub fn place_of(&self, literal: &[u8]) -> Option<usize> {
+        let plain = self.anchor == Anchor::Anywhere && !self.starts_with_star;
+        let first = self.segments.first().filter(|_| plain)?;
+        first.windows(literal.len()).position(|window| window == literal)
+    }
+
+    /// Whether it matches with its beginning there.
+    pub fn matches_from(&self, text: &Text<'_>, at: usize) -> bool {
+        self.segments.split_first().is_some_and(|(first, rest)| self.matches_at(text, at, first, rest))
+    }
+
     pub fn matches(&self, text: &Text<'_>) -> bool {
         let Some((first, rest)) = self.segments.split_first() else { return true };
         if self.starts_with_star {
