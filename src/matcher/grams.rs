@@ -236,7 +236,7 @@ fn padded(rest: &[u8]) -> [u8; 8] {
 }
 
 /// The first four bytes, or as many as there are.
-fn word(bytes: &[u8]) -> u32 {
+pub fn word(bytes: &[u8]) -> u32 {
     bytes.iter().take(GRAM).rev().fold(0, |word, &b| word << 8 | u32::from(b))
 }
 

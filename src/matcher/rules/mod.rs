@@ -28,7 +28,7 @@ use std::sync::OnceLock;
 
 use regex::bytes::Regex;
 
-use super::grams::{GramSet, is_common};
+use super::grams::{GramSet, is_common, word};
 use super::names::hash::{NameHash, Seed};
 use super::patterns::{self, Expression};
 
@@ -127,6 +127,8 @@ struct Owner {
     kinds: Kinds,
     third_party: Option<bool>,
     is_exception: bool,
+    /// What must stand behind the host and its slash, and which of its bytes are meant.
+    after_host: [u32; 2],
     /// Where the literal begins in the rule's pattern, if that says where the pattern would begin.
     place: Option<u16>,
 }
@@ -161,8 +163,9 @@ impl RuleSet {
         let mut hosts: Vec<(NameHash, Owner)> = Vec::new();
         for (number, ready) in (0u32..).zip(&self.rules).filter(|(_, ready)| ready.rule.is_exception == exceptions) {
             let Rule { kinds, third_party, is_exception, .. } = ready.rule;
-            let owner = Owner { rule: number, kinds, third_party, is_exception, place: None };
+            let owner = Owner { rule: number, kinds, third_party, is_exception, after_host: [0; 2], place: None };
             if let Some(host) = ready.rule.host() {
+                let owner = Owner { after_host: ready.after_host(), ..owner };
                 hosts.push((seed.hash(host), owner));
                 continue;
             }
@@ -251,13 +254,13 @@ impl RuleSet {
             }
         };
         if has_host_rules {
+            let behind = word(request.text.url.get(request.text.host_end + 1..).unwrap_or_default());
+            let fits = |owner: &&Owner| behind & owner.after_host[1] == owner.after_host[0] && owner.may_hold(request);
             for (hash, start) in seed.suffixes(request.host) {
                 let Some(of_host) = index.hosts.get(&hash) else { continue };
                 let owners = index.of_hosts[of_host.start as usize..of_host.end as usize].iter();
                 // A host in full, and what must follow it: the pattern begins nowhere else.
-                owners
-                    .filter(|owner| owner.may_hold(request))
-                    .for_each(|owner| try_at(owner.rule, Some(HOST_AT + start)));
+                owners.filter(fits).for_each(|owner| try_at(owner.rule, Some(HOST_AT + start)));
             }
         }
         match &request.context.page {
@@ -319,6 +322,16 @@ impl Ready {
         }
     }
 
+    fn after_host(&self) -> [u32; 2] {
+        match &self.rule.what {
+            What::Pattern(pattern) => {
+                let bytes = pattern.after_host();
+                [word(bytes), word(&[0xff; 4][..bytes.len()])]
+            }
+            What::Expression(_) => [0; 2],
+        }
+    }
+
     fn place_of(&self, literal: &[u8]) -> Option<u16> {
         match &self.rule.what {
             What::Pattern(pattern) => pattern.place_of(literal).and_then(|place| u16::try_from(place).ok()),
@@ -332,11 +345,11 @@ impl Ready {
         is_for_kind(rule.kinds, rule.third_party, rule.is_exception, request)
             && match &rule.what {
                 What::Pattern(pattern) => {
-                    let matches = match at {
-                        Some(at) => pattern.matches_from(&request.text, at),
-                        None => pattern.matches(&request.text),
-                    };
-                    matches && rule.is_for_domains(request)
+                    rule.is_for_domains(request)
+                        && match at {
+                            Some(at) => pattern.matches_from(&request.text, at),
+                            None => pattern.matches(&request.text),
+                        }
                 }
                 What::Expression(text) => {
                     rule.is_for_domains(request) && {

@@ -59,6 +59,14 @@ impl Pattern {
         Some((host, self.segments.len() == 1 && *first.get(end..)? == *b"^"))
     }
 
+    /// Up to four bytes that must stand behind the host and the slash after it, for a pattern that names a host in full.
+    pub fn after_host(&self) -> &[u8] {
+        let (Some((host, _)), Some(first)) = (self.host(), self.segments.first()) else { return &[] };
+        let rest = first.get(host.len() + 1..).unwrap_or_default();
+        let letters = rest.iter().position(|&b| b == b'^').unwrap_or(rest.len());
+        &rest[..letters.min(4)]
+    }
+
     /// The longest run of letters that a match holds; empty when there is none.
     pub fn literal(&self) -> &[u8] {
         let pieces = self.segments.iter().flat_map(|segment| segment.split(|&b| b == b'^'));
