@@ -8,7 +8,7 @@
 //! hyper dropped the request with it, as `client-closed`.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ struct Entry<O: OpenRecord> {
 /// Open flows of one stream.
 pub struct Flows<O: OpenRecord> {
     next: AtomicU64,
+    /// How many there are, told without taking the lock.
+    count: AtomicUsize,
     open: Mutex<HashMap<u64, Entry<O>>>,
     clock: Clock,
 }
@@ -59,12 +61,13 @@ pub type ConnectionFlows = Flows<OpenConnection>;
 
 impl<O: OpenRecord> Flows<O> {
     pub fn new(clock: Clock) -> Arc<Self> {
-        Arc::new(Flows { next: AtomicU64::new(0), open: Mutex::new(HashMap::new()), clock })
+        Arc::new(Flows { next: AtomicU64::new(0), count: AtomicUsize::new(0), open: Mutex::new(HashMap::new()), clock })
     }
 
     /// Enters a flow whose intent is written.
     pub fn enter(self: &Arc<Self>, open: O, record: O::Record, counts: Arc<Counts>) -> Flow<O> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
         self.table().insert(id, Entry { open, record, reported_up: 0, reported_down: 0, counts: counts.clone() });
         Flow { id, table: self.clone(), counts, left: Ending::ClientClosed }
     }
@@ -75,11 +78,11 @@ impl<O: OpenRecord> Flows<O> {
     }
 
     pub fn len(&self) -> usize {
-        self.table().len()
+        self.count.load(Ordering::Relaxed)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.table().is_empty()
+        self.len() == 0
     }
 
     /// Writes a slice of every flow whose present slice began more than [`SLICE`] ago.
@@ -96,6 +99,7 @@ impl<O: OpenRecord> Flows<O> {
     /// Ends everything that is open.
     pub fn end_all(&self, ending: Ending) {
         let open = std::mem::take(&mut *self.table());
+        self.count.fetch_sub(open.len(), Ordering::Relaxed);
         let now = self.clock.now();
         for entry in open.into_values() {
             entry.complete(None, ending, now);
@@ -112,6 +116,7 @@ impl<O: OpenRecord> Flows<O> {
     fn leave(&self, id: u64, status: Option<u16>, ending: Ending) {
         let entry = self.table().remove(&id);
         if let Some(entry) = entry {
+            self.count.fetch_sub(1, Ordering::Relaxed);
             entry.complete(status, ending, self.clock.now());
         }
     }

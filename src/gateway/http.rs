@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
-use ::http::{Request, Response, Uri, Version, request};
+use ::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use ::http::{Request, Response, StatusCode, Uri, Version, request};
 use hyper::body::Incoming;
 
 use crate::access::{Access, Ending, Host, Target, Visit};
@@ -13,11 +13,12 @@ use crate::policy::RelayPermit;
 
 use super::answer::Failure;
 use super::body::{OnComplete, ReplyBody, RequestBody, ResponseBody};
-use super::connection::ClientConnection;
+use super::connection::{ClientConnection, Obstacle, is_timed_out};
 use super::flows::AccessFlow;
 use super::origins::{Link, SendError};
 use super::record::Judgement;
-use super::reply::{Failed, Reply, end_failed};
+use super::reply::{Failed, Reply, and_close, end_failed};
+use super::upgrade::{self, ClientUpgrade};
 use super::way::{self, NoWay};
 use super::{Snapshot, headers, judge, own_pages};
 
@@ -27,7 +28,7 @@ const HTTP_PORT: u16 = 80;
 pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incoming>) -> Response<ReplyBody> {
     let snapshot = connection.gateway.snapshot.load_full();
     let reply = Reply::new(&connection.gateway, &snapshot, request.headers());
-    let target = match read_target(&request) {
+    let target = match read_target(connection, &request) {
         Ok(Asked::Origin(target)) => target,
         Ok(Asked::Ourselves) => return own_pages::serve(connection, &snapshot, &reply, &request),
         Ok(Asked::NoProxyRequest) => return own_pages::setup(connection, &snapshot, &reply, &request),
@@ -54,6 +55,26 @@ pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incom
     }
 }
 
+/// Answers a request that nobody looks into: what it is, or how many there are, is reason enough.
+pub fn turn_down(
+    connection: &ClientConnection,
+    request: &Request<Incoming>,
+    obstacle: Obstacle,
+) -> Response<ReplyBody> {
+    let snapshot = connection.gateway.snapshot.load();
+    let reply = Reply::new(&connection.gateway, &snapshot, request.headers());
+    let method = if obstacle.unread { "" } else { request.method().as_str() };
+    let mut access = own_pages::access_of_nothing(connection, &snapshot, method);
+    if let (false, Ok(Asked::Origin(target))) = (obstacle.unread, read_target(connection, request)) {
+        access.target = target;
+    }
+    let mut response = reply.failed(&access, obstacle.failure, obstacle.failure.ending());
+    if matches!(obstacle.failure, Failure::TooManyRequests | Failure::TooManyConnections | Failure::TooBusy) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if obstacle.closes { and_close(response) } else { response }
+}
+
 /// Why a request is not answered by its origin.
 enum Stop {
     /// Before an intent was written: the answer makes the row.
@@ -69,7 +90,11 @@ impl From<NoWay> for Stop {
 }
 
 /// A request ready for an origin, in its parts.
-type Outgoing = (request::Parts, Incoming);
+struct Outgoing {
+    head: request::Parts,
+    body: Incoming,
+    upgrade: Option<ClientUpgrade>,
+}
 
 /// Sends the request on over an idle link of this client, or a new one.
 async fn forward(
@@ -77,10 +102,14 @@ async fn forward(
     snapshot: &Snapshot,
     access: &mut Access,
     judgement: Judgement,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<ReplyBody>, Stop> {
+    let upgrade = ClientUpgrade::asked(&mut request, &connection.taken);
     let (head, body) = request.into_parts();
-    let outgoing = (outgoing(connection, &access.target, head), body);
+    let mut outgoing = Outgoing { head: outgoing(connection, &access.target, head), body, upgrade };
+    if outgoing.upgrade.is_some() {
+        upgrade::ask(&mut outgoing.head.headers);
+    }
     let nameless = judgement.duties.help_line;
     let Some(link) = connection.origins.take(&access.target.host, access.target.port, nameless).await else {
         return forward_anew(connection, snapshot, access, judgement, outgoing, None).await;
@@ -155,22 +184,31 @@ async fn send(
     mut link: Link,
     permit: RelayPermit,
     flow: AccessFlow,
-    (head, body): Outgoing,
+    Outgoing { head, body, upgrade }: Outgoing,
 ) -> Result<Response<ReplyBody>, Unsent> {
     let stall = snapshot.config.limits.body_idle;
     let body = RequestBody::new(body, flow.counts().clone(), stall);
     let sending = link.send(permit, Request::from_parts(head, body));
     match tokio::time::timeout(stall, sending).await {
-        Ok(Ok(response)) => {
+        Ok(Ok((response, permit))) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            let Some(upgrade) = upgrade else {
+                // Nobody asked for another protocol.
+                return Err(Unsent::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginInvalid)));
+            };
+            METRICS.accesses_tunnelled.add(1);
+            let idle = snapshot.config.limits.tunnel_idle;
+            Ok(upgrade.accept(&connection.gateway.via, response, link.into_kept(), flow, permit, idle))
+        }
+        Ok(Ok((response, _))) => {
             METRICS.accesses_forwarded.add(1);
             Ok(incoming(connection, response, link, flow, stall))
         }
         Ok(Err(SendError::NotSent(request))) => {
             let (head, body) = request.into_parts();
-            Err(Unsent::NotSent(flow, Box::new((head, body.into_inner()))))
+            Err(Unsent::NotSent(flow, Box::new(Outgoing { head, body: body.into_inner(), upgrade })))
         }
         Ok(Err(SendError::Failed(error))) => {
-            let (failure, ending) = fault_of(&error);
+            let (failure, ending) = fault_of(connection, &error);
             Err(Unsent::Failed(end_failed(flow, failure, ending)))
         }
         Err(_) => Err(Unsent::Failed(end_failed(flow, Failure::OriginTimedOut, Ending::TimedOut))),
@@ -178,8 +216,12 @@ async fn send(
 }
 
 /// Whose fault it was that a request got no response.
-fn fault_of(error: &hyper::Error) -> (Failure, Ending) {
-    if error.is_parse() {
+fn fault_of(connection: &ClientConnection, error: &hyper::Error) -> (Failure, Ending) {
+    if connection.phase.body_fault().is_some() {
+        (Failure::RequestUnreadable, Ending::ClientInvalid)
+    } else if error.is_user() && is_timed_out(error) {
+        (Failure::RequestTimedOut, Ending::TimedOut)
+    } else if error.is_parse() {
         (Failure::OriginBroken, Ending::OriginInvalid)
     } else if error.is_user() {
         // Our own request body failed: the client broke off or stalled.
@@ -203,11 +245,8 @@ fn incoming(
     head.version = Version::HTTP_11;
     let status = head.status.as_u16();
     let on_complete: OnComplete = {
-        let (origins, phase) = (connection.origins.clone(), connection.phase.clone());
-        Box::new(move || {
-            origins.keep(link);
-            phase.waiting();
-        })
+        let origins = connection.origins.clone();
+        Box::new(move || origins.keep(link))
     };
     let body = ResponseBody::new(body, stall, flow, status, on_complete);
     Response::from_parts(head, ReplyBody::Origin(body))
@@ -250,10 +289,13 @@ pub enum InvalidRequest {
     Port,
 }
 
-fn read_target(request: &Request<Incoming>) -> Result<Asked, InvalidRequest> {
+fn read_target(connection: &ClientConnection, request: &Request<Incoming>) -> Result<Asked, InvalidRequest> {
     let uri = request.uri();
     let Some(authority) = uri.authority() else {
-        return Ok(Asked::NoProxyRequest);
+        return match &connection.inside {
+            Some((_, port)) => read_inside(request, *port),
+            None => Ok(Asked::NoProxyRequest),
+        };
     };
     if authority.as_str().contains('@') {
         return Err(InvalidRequest::Host);
@@ -267,6 +309,18 @@ fn read_target(request: &Request<Incoming>) -> Result<Asked, InvalidRequest> {
     }
     check_host_fields(request.headers(), &host, port)?;
     let path_and_query = uri.path_and_query().map_or("/", |p| p.as_str());
+    Ok(Asked::Origin(Target::http(host, port, path_and_query)))
+}
+
+/// Origin form inside a tunnel: what `Host` names is what is asked, whatever the tunnel was asked for.
+fn read_inside(request: &Request<Incoming>, tunnel_port: u16) -> Result<Asked, InvalidRequest> {
+    let named = request.headers().get(HOST).and_then(|field| field.to_str().ok()).ok_or(InvalidRequest::Host)?;
+    let (host, port) = read_authority(split_port(named), named, tunnel_port)?;
+    if own_pages::is_ours(&host) {
+        return Ok(Asked::Ourselves);
+    }
+    // `*` asks the server and not one of its pages (RFC 9112 §3.2.4); the log knows no difference.
+    let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str());
     Ok(Asked::Origin(Target::http(host, port, path_and_query)))
 }
 
@@ -284,7 +338,7 @@ fn check_host_fields(headers: &HeaderMap, host: &Host, port: u16) -> Result<(), 
 }
 
 /// The host part of `host:port`, brackets included.
-fn split_port(authority: &str) -> &str {
+pub fn split_port(authority: &str) -> &str {
     match authority.rfind(':') {
         Some(at) if !authority[at..].contains(']') => &authority[..at],
         _ => authority,
@@ -327,7 +381,5 @@ fn refuse_invalid(
 ) -> Response<ReplyBody> {
     let access = own_pages::access_to_nothing(connection, snapshot, request);
     tracing::debug!(?fault, "a request names no target");
-    let mut response = reply.failed(&access, Failure::RequestUnreadable, Ending::ClientInvalid);
-    response.headers_mut().insert(::http::header::CONNECTION, HeaderValue::from_static("close"));
-    response
+    and_close(reply.failed(&access, Failure::RequestUnreadable, Ending::ClientInvalid))
 }

@@ -5,11 +5,15 @@
 //! link is either in use or idle here; when the client leaves, its links are closed with it.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::Request;
+use http::header::UPGRADE;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::sync::oneshot;
 
 use crate::access::{Ending, Host};
 use crate::config::Limits;
@@ -35,7 +39,14 @@ pub struct Link {
     /// Help-line links are never shared with other accesses: their row names nobody.
     nameless: bool,
     sender: SendRequest<RequestBody>,
+    /// Told before a request that may turn the connection into a tunnel: then its row is completed by who relays.
+    upgrading: Arc<AtomicBool>,
+    /// Dropped with the link, and by who relays, when the connection is over.
+    over: oneshot::Sender<()>,
 }
+
+/// Keeps the row of an upgraded connection open while bytes move.
+pub struct Kept(#[expect(dead_code, reason = "its end is the message")] oneshot::Sender<()>);
 
 impl Link {
     /// Speaks HTTP/1.1 over a dialled stream. The connection's row is completed when it closes.
@@ -54,27 +65,46 @@ impl Link {
             .max_buf_size(limits.header_bytes.max(8192))
             .handshake(io)
             .await?;
+        let upgrading = Arc::new(AtomicBool::new(false));
+        let (over, is_over) = oneshot::channel::<()>();
+        let may_be_upgraded = upgrading.clone();
         tasks::spawn("origin connection", async move {
-            let ending = match connection.await {
+            let ending = match connection.with_upgrades().await {
+                Ok(()) if may_be_upgraded.load(Ordering::Relaxed) => {
+                    // An error means that the sender is gone, which is what is waited for.
+                    let _ = is_over.await;
+                    Ending::Complete
+                }
                 Ok(()) => Ending::Complete,
                 Err(error) if error.is_parse() => Ending::OriginInvalid,
                 Err(_) => Ending::OriginClosed,
             };
             flow.finish(None, ending);
         });
-        Ok(Link { host, port, peer, sequence, nameless, sender })
+        Ok(Link { host, port, peer, sequence, nameless, sender, upgrading, over })
     }
 
-    /// Sends a request. The permit is policy's last answer for it.
+    /// Sends a request. The permit is policy's last answer for it, and is given back for what else it may move.
     pub async fn send(
         &mut self,
-        _permit: RelayPermit,
+        permit: RelayPermit,
         request: Request<RequestBody>,
-    ) -> Result<http::Response<hyper::body::Incoming>, SendError> {
-        self.sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
-            Some(request) => SendError::NotSent(Box::new(request)),
-            None => SendError::Failed(error.into_error()),
-        })
+    ) -> Result<(Response<Incoming>, RelayPermit), SendError> {
+        if request.headers().contains_key(UPGRADE) {
+            self.upgrading.store(true, Ordering::Relaxed);
+        }
+        match self.sender.try_send_request(request).await {
+            Ok(response) => Ok((response, permit)),
+            Err(mut error) => Err(match error.take_message() {
+                Some(request) => SendError::NotSent(Box::new(request)),
+                None => SendError::Failed(error.into_error()),
+            }),
+        }
+    }
+
+    /// The connection has become a tunnel.
+    pub fn into_kept(self) -> Kept {
+        Kept(self.over)
     }
 }
 

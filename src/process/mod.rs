@@ -3,6 +3,7 @@
 //! [`run`] is the list of phases in order. What can fail because of the machine fails before the first client is
 //! accepted, each with its own message and cure ([`StartError`]). Nothing here touches a client's bytes.
 
+mod descriptors;
 mod hints;
 mod rules;
 mod shipping;
@@ -63,9 +64,11 @@ pub fn run(config: Config, config_file: Option<&Path>, state: Option<&Path>) -> 
     runtime.block_on(serve(config, config_file, state))
 }
 
-async fn serve(config: Config, config_file: Option<&Path>, state: Option<&Path>) -> Result<(), StartError> {
+async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Path>) -> Result<(), StartError> {
     let mut signals = Signals::new().map_err(StartError::Signals)?;
     let clock = Clock::default();
+
+    descriptors::fit(&mut config.limits);
 
     // The machine: one gateway a state directory, every door open before anybody is let in.
     let _lock = state::take(&config)?;
@@ -87,7 +90,8 @@ async fn serve(config: Config, config_file: Option<&Path>, state: Option<&Path>)
     let control = ControlSocket::bind(&config.paths.control_socket)
         .map_err(|error| StartError::Control { path: config.paths.control_socket.clone(), error })?;
     tasks::spawn("control socket", control.serve(gateway.clone()));
-    tasks::spawn("slices", gateway.clone().keep_slicing());
+    tasks::spawn("places", gateway.clone().keep_places());
+    tasks::spawn("housekeeping", gateway.clone().keep_house());
     for listener in listeners {
         tasks::spawn("listener", gateway.clone().serve(listener));
     }
@@ -137,7 +141,8 @@ async fn reload(
     clock: &Clock,
 ) {
     let built = async {
-        let config = Config::load(config_file, state).map_err(|problems| problems.to_string())?;
+        let mut config = Config::load(config_file, state).map_err(|problems| problems.to_string())?;
+        descriptors::fit(&mut config.limits);
         rules::build(config, own, clock).await.map_err(|error| error.to_string())
     };
     match built.await {
