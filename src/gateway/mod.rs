@@ -71,14 +71,15 @@ pub struct Gateway {
 
 impl Gateway {
     pub fn new(snapshot: Snapshot, log: AccessLog, resolver: Resolver, clock: Clock) -> Arc<Self> {
+        let slice = snapshot.config.journal.slice;
         let via = ViaName::new(&snapshot.config.gateway);
         Arc::new(Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             log,
             resolver,
             via,
-            accesses: AccessFlows::new(clock.clone()),
-            connections: ConnectionFlows::new(clock.clone()),
+            accesses: AccessFlows::new(slice, clock.clone()),
+            connections: ConnectionFlows::new(slice, clock.clone()),
             draining: watch::Sender::new(false),
             started: clock.now(),
             rejected: ArcSwapOption::empty(),
@@ -128,7 +129,9 @@ impl Gateway {
 
     /// Writes the slices of long flows, for ever.
     pub async fn keep_slicing(self: Arc<Self>) {
-        let mut tick = tokio::time::interval(Duration::from_secs(15));
+        // No row comes much later than it is due.
+        let slice = self.snapshot().config.journal.slice;
+        let mut tick = tokio::time::interval((slice / 8).clamp(Duration::from_secs(1), Duration::from_secs(15)));
         loop {
             tick.tick().await;
             self.accesses.slice_old();
