@@ -4,6 +4,7 @@
 //! accepted, each with its own message and cure ([`StartError`]). Nothing here touches a client's bytes.
 
 mod hints;
+mod retention;
 mod rules;
 mod shipping;
 mod state;
@@ -88,6 +89,9 @@ async fn serve(config: Config, config_file: Option<&Path>, state: Option<&Path>)
         .map_err(|error| StartError::Control { path: config.paths.control_socket.clone(), error })?;
     tasks::spawn("control socket", control.serve(gateway.clone()));
     tasks::spawn("slices", gateway.clone().keep_slicing());
+    if let Some(store) = shipping.store() {
+        tasks::spawn("retention", retention::keep(store, gateway.clone(), clock.clone()));
+    }
     for listener in listeners {
         tasks::spawn("listener", gateway.clone().serve(listener));
     }
@@ -125,6 +129,7 @@ fn journal_settings(config: &Config) -> Result<JournalSettings, UnsealError> {
     settings.segment_age = config.journal.segment_age;
     settings.sync_window = config.journal.sync;
     settings.max_bytes = config.journal.max_bytes;
+    settings.on_full = config.journal.on_full;
     Ok(settings)
 }
 
