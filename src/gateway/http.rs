@@ -117,6 +117,9 @@ async fn forward(
     access.target.address = Some(link.peer.ip());
     let (permit, judgement) = send_permit(snapshot, access, &judgement)?;
     let flow = way::write_access_intent(connection, access, &judgement, link.sequence, Arc::default())?;
+    if connection.gateway.log.before_traffic().await.is_err() {
+        return Err(Stop::Failed(end_failed(flow, Failure::NotRecorded, Ending::Failed)));
+    }
     match send(connection, snapshot, link, permit, flow, outgoing).await {
         Ok(response) => Ok(response),
         Err(Unsent::Failed(failed)) => Err(Stop::Failed(failed)),

@@ -80,14 +80,15 @@ pub struct Gateway {
 
 impl Gateway {
     pub fn new(snapshot: Snapshot, log: AccessLog, resolver: Resolver, clock: Clock) -> Arc<Self> {
+        let slice = snapshot.config.journal.slice;
         let via = ViaName::new(&snapshot.config.gateway);
         Arc::new(Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             log,
             resolver,
             via,
-            accesses: AccessFlows::new(clock.clone()),
-            connections: ConnectionFlows::new(clock.clone()),
+            accesses: AccessFlows::new(slice, clock.clone()),
+            connections: ConnectionFlows::new(slice, clock.clone()),
             allowances: Allowances::default(),
             repeats: Repeats::default(),
             draining: watch::Sender::new(false),
@@ -153,7 +154,9 @@ impl Gateway {
 
     /// What time alone makes due, for ever: slices of long flows, rows of repeats, clients that left.
     pub async fn keep_house(self: Arc<Self>) {
-        let mut tick = tokio::time::interval(Duration::from_secs(15));
+        // No slice comes much later than it is due.
+        let slice = self.snapshot().config.journal.slice;
+        let mut tick = tokio::time::interval((slice / 8).clamp(Duration::from_secs(1), Duration::from_secs(15)));
         loop {
             tick.tick().await;
             self.repeats.complete_old();

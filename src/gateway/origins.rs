@@ -53,7 +53,7 @@ impl Link {
     pub async fn open(
         stream: OriginStream,
         (host, port): (Host, u16),
-        ConnectionIntent { flow, sequence }: ConnectionIntent,
+        ConnectionIntent { flow, sequence, .. }: ConnectionIntent,
         limits: &Limits,
     ) -> Result<Link, hyper::Error> {
         let peer = stream.peer;

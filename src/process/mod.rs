@@ -5,6 +5,7 @@
 
 mod descriptors;
 mod hints;
+mod retention;
 mod rules;
 mod shipping;
 mod state;
@@ -92,6 +93,9 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
     tasks::spawn("control socket", control.serve(gateway.clone()));
     tasks::spawn("places", gateway.clone().keep_places());
     tasks::spawn("housekeeping", gateway.clone().keep_house());
+    if let Some(store) = shipping.store() {
+        tasks::spawn("retention", retention::keep(store, gateway.clone(), clock.clone()));
+    }
     for listener in listeners {
         tasks::spawn("listener", gateway.clone().serve(listener));
     }
@@ -129,6 +133,7 @@ fn journal_settings(config: &Config) -> Result<JournalSettings, UnsealError> {
     settings.segment_age = config.journal.segment_age;
     settings.sync_window = config.journal.sync;
     settings.max_bytes = config.journal.max_bytes;
+    settings.on_full = config.journal.on_full;
     Ok(settings)
 }
 
