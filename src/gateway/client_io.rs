@@ -16,6 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
+use super::break_off::Breakable;
+
 /// What the connection is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -69,7 +71,7 @@ pub struct HeadLimits {
 
 /// A client's stream under the two deadlines.
 pub struct ClientIo {
-    stream: TcpStream,
+    stream: Breakable,
     limits: HeadLimits,
     phase: Phase,
     /// The wait that `timer` was set for.
@@ -78,7 +80,7 @@ pub struct ClientIo {
 }
 
 impl ClientIo {
-    pub fn new(stream: TcpStream, limits: HeadLimits) -> (Self, Phase) {
+    pub fn new(stream: Breakable, limits: HeadLimits) -> (Self, Phase) {
         let phase = Phase::new();
         let timer = Box::pin(tokio::time::sleep(limits.idle));
         (ClientIo { stream, limits, phase: phase.clone(), timed: Wait::Nothing, timer }, phase)
@@ -86,7 +88,7 @@ impl ClientIo {
 
     /// The bare stream, once the connection is no longer HTTP.
     pub fn into_stream(self) -> TcpStream {
-        self.stream
+        self.stream.into_stream()
     }
 
     /// Called when there is nothing to read: ready with an error when the present wait has lasted too long.

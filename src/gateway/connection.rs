@@ -17,6 +17,7 @@ use crate::listen::Accepted;
 use crate::metrics::METRICS;
 
 use super::body::ReplyBody;
+use super::break_off::{BreakOff, Breakable};
 use super::client_io::{ClientIo, HeadLimits, Phase};
 use super::origins::Origins;
 use super::record::connection_record;
@@ -30,6 +31,7 @@ pub struct ClientConnection {
     pub local: SocketAddr,
     pub origins: Origins,
     pub phase: Phase,
+    pub break_off: BreakOff,
     pub started: Timestamp,
     /// Whether a row of the stream of connections stands for it already.
     recorded: AtomicBool,
@@ -73,13 +75,15 @@ pub async fn serve(gateway: Arc<Gateway>, accepted: Accepted) {
     METRICS.connections_open.up();
     let limits = gateway.snapshot().config.limits;
     let head_limits = HeadLimits { idle: limits.keep_alive, head: limits.header };
-    let (io, phase) = ClientIo::new(accepted.stream, head_limits);
+    let (stream, break_off) = Breakable::new(accepted.stream);
+    let (io, phase) = ClientIo::new(stream, head_limits);
     let mut draining = gateway.draining.subscribe();
     let connection = Arc::new(ClientConnection {
         client: accepted.client,
         local: accepted.local,
         origins: Origins::default(),
         phase,
+        break_off,
         started: gateway.clock.now(),
         recorded: AtomicBool::new(false),
         gateway,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use ::http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue};
 use ::http::{Request, Response, Uri, Version, request};
+use http_body::Body;
 use hyper::body::Incoming;
 
 use crate::access::{Access, Ending, Host, Target, Visit};
@@ -19,7 +20,7 @@ use super::origins::{Link, SendError};
 use super::record::Judgement;
 use super::reply::{Failed, Reply, end_failed};
 use super::way::{self, NoWay};
-use super::{Snapshot, headers, judge, own_pages};
+use super::{Snapshot, headers, judge, origin_head, own_pages};
 
 const HTTP_PORT: u16 = 80;
 
@@ -47,8 +48,9 @@ pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incom
         Ok(judgement) => judgement,
         Err(judgement) => return reply.refused(&access, *judgement),
     };
+    let version = request.version();
     match forward(connection, &snapshot, &mut access, judgement, request).await {
-        Ok(response) => response,
+        Ok(response) => show_breaks(connection, version, response),
         Err(Stop::NoWay(no_way)) => reply.no_way(&access, no_way),
         Err(Stop::Failed(failed)) => reply.error_page(&access, failed),
     }
@@ -68,8 +70,8 @@ impl From<NoWay> for Stop {
     }
 }
 
-/// A request ready for an origin, in its parts.
-type Outgoing = (request::Parts, Incoming);
+/// A request ready for an origin, in its parts; a body where there is one.
+type Outgoing = (request::Parts, Option<Incoming>);
 
 /// Sends the request on over an idle link of this client, or a new one.
 async fn forward(
@@ -80,7 +82,7 @@ async fn forward(
     request: Request<Incoming>,
 ) -> Result<Response<ReplyBody>, Stop> {
     let (head, body) = request.into_parts();
-    let outgoing = (outgoing(connection, &access.target, head), body);
+    let outgoing = (outgoing(connection, &access.target, head), Some(body).filter(|body| !body.is_end_stream()));
     let nameless = judgement.duties.help_line;
     let Some(link) = connection.origins.take(&access.target.host, access.target.port, nameless).await else {
         return forward_anew(connection, snapshot, access, judgement, outgoing, None).await;
@@ -91,8 +93,8 @@ async fn forward(
     match send(connection, snapshot, link, permit, flow, outgoing).await {
         Ok(response) => Ok(response),
         Err(Unsent::Failed(failed)) => Err(Stop::Failed(failed)),
-        // The origin closed the kept connection at the same moment. Nothing was sent: the same access goes on anew.
-        Err(Unsent::NotSent(flow, outgoing)) => {
+        // The origin closed the kept connection at the same moment: the same access goes on anew.
+        Err(Unsent::Again(flow, outgoing)) => {
             forward_anew(connection, snapshot, access, judgement, *outgoing, Some(flow)).await
         }
     }
@@ -130,7 +132,7 @@ async fn forward_anew(
     };
     send(connection, snapshot, link, permit, flow, outgoing).await.map_err(|unsent| match unsent {
         Unsent::Failed(failed) => Stop::Failed(failed),
-        Unsent::NotSent(flow, _) => Stop::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)),
+        Unsent::Again(flow, _) => Stop::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)),
     })
 }
 
@@ -143,8 +145,9 @@ fn send_permit(snapshot: &Snapshot, access: &Access, earlier: &Judgement) -> Res
 
 /// Why a request over a link got no answer.
 enum Unsent {
-    /// Not a byte of it has left: it may be sent again.
-    NotSent(AccessFlow, Box<Outgoing>),
+    /// Not a byte of it has left, or it is safe and the kept link gave not a byte of an answer (RFC 9110 §9.2.2): it may
+    /// be sent again.
+    Again(AccessFlow, Box<Outgoing>),
     Failed(Failed),
 }
 
@@ -158,34 +161,22 @@ async fn send(
     (head, body): Outgoing,
 ) -> Result<Response<ReplyBody>, Unsent> {
     let stall = snapshot.config.limits.body_idle;
+    let again = (link.is_used() && body.is_none() && head.method.is_safe()).then(|| head.clone());
     let body = RequestBody::new(body, flow.counts().clone(), stall);
-    let sending = link.send(permit, Request::from_parts(head, body));
-    match tokio::time::timeout(stall, sending).await {
-        Ok(Ok(response)) => {
+    match link.send(permit, Request::from_parts(head, body), stall).await {
+        Ok(response) => {
             METRICS.accesses_forwarded.add(1);
             Ok(incoming(connection, response, link, flow, stall))
         }
-        Ok(Err(SendError::NotSent(request))) => {
+        Err(SendError::NotSent(request)) => {
             let (head, body) = request.into_parts();
-            Err(Unsent::NotSent(flow, Box::new((head, body.into_inner()))))
+            Err(Unsent::Again(flow, Box::new((head, body.into_inner()))))
         }
-        Ok(Err(SendError::Failed(error))) => {
-            let (failure, ending) = fault_of(&error);
-            Err(Unsent::Failed(end_failed(flow, failure, ending)))
-        }
-        Err(_) => Err(Unsent::Failed(end_failed(flow, Failure::OriginTimedOut, Ending::TimedOut))),
-    }
-}
-
-/// Whose fault it was that a request got no response.
-fn fault_of(error: &hyper::Error) -> (Failure, Ending) {
-    if error.is_parse() {
-        (Failure::OriginBroken, Ending::OriginInvalid)
-    } else if error.is_user() {
-        // Our own request body failed: the client broke off or stalled.
-        (Failure::RequestTimedOut, Ending::ClientClosed)
-    } else {
-        (Failure::OriginBroken, Ending::OriginClosed)
+        Err(SendError::Unanswered) => Err(match again {
+            Some(head) => Unsent::Again(flow, Box::new((head, None))),
+            None => Unsent::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)),
+        }),
+        Err(SendError::Failed(failure, ending)) => Err(Unsent::Failed(end_failed(flow, failure, ending))),
     }
 }
 
@@ -198,9 +189,7 @@ fn incoming(
     stall: Duration,
 ) -> Response<ReplyBody> {
     let (mut head, body) = response.into_parts();
-    headers::remove_hop_by_hop(&mut head.headers);
-    connection.gateway.via.sign(head.version, &mut head.headers);
-    head.version = Version::HTTP_11;
+    origin_head::outward(&mut head, &connection.gateway.via);
     let status = head.status.as_u16();
     let on_complete: OnComplete = {
         let (origins, phase) = (connection.origins.clone(), connection.phase.clone());
@@ -211,6 +200,22 @@ fn incoming(
     };
     let body = ResponseBody::new(body, stall, flow, status, on_complete);
     Response::from_parts(head, ReplyBody::Origin(body))
+}
+
+/// HTTP/1.0 knows no chunks: a body without length is whole when the connection ends in order, so one that broke off
+/// must not.
+fn show_breaks(
+    connection: &ClientConnection,
+    version: Version,
+    mut response: Response<ReplyBody>,
+) -> Response<ReplyBody> {
+    if version == Version::HTTP_10
+        && !response.headers().contains_key(CONTENT_LENGTH)
+        && let ReplyBody::Origin(body) = response.body_mut()
+    {
+        body.breaks_by_reset(connection.break_off.clone());
+    }
+    response
 }
 
 /// The head as the origin gets it: origin form, its own `Host`, nothing of this hop, our signature.

@@ -11,6 +11,7 @@
 
 pub mod answer;
 mod body;
+mod break_off;
 mod client_io;
 mod connection;
 pub mod control;
@@ -19,6 +20,8 @@ mod flows;
 mod headers;
 mod http;
 mod judge;
+mod origin_fault;
+mod origin_head;
 mod origins;
 mod own_pages;
 mod record;
