@@ -248,7 +248,7 @@ fn failure_of(fault: Fault) -> Failure {
 }
 
 /// Our own deadlines reach hyper as errors of the stream.
-pub fn is_timed_out(error: &dyn std::error::Error) -> bool {
+fn is_timed_out(error: &dyn std::error::Error) -> bool {
     let mut source = error.source();
     while let Some(error) = source {
         if let Some(io) = error.downcast_ref::<std::io::Error>() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use ::http::{Request, Response, StatusCode, Uri, Version, request};
+use http_body::Body;
 use hyper::body::Incoming;
 
 use crate::access::{Access, Ending, Host, Target, Visit};
@@ -13,14 +14,14 @@ use crate::policy::RelayPermit;
 
 use super::answer::Failure;
 use super::body::{OnComplete, ReplyBody, RequestBody, ResponseBody};
-use super::connection::{ClientConnection, Obstacle, is_timed_out};
+use super::connection::{ClientConnection, Obstacle};
 use super::flows::AccessFlow;
 use super::origins::{Link, SendError};
 use super::record::Judgement;
 use super::reply::{Failed, Reply, and_close, end_failed};
 use super::upgrade::{self, ClientUpgrade};
 use super::way::{self, NoWay};
-use super::{Snapshot, headers, judge, own_pages};
+use super::{Snapshot, headers, judge, origin_head, own_pages};
 
 const HTTP_PORT: u16 = 80;
 
@@ -89,10 +90,10 @@ impl From<NoWay> for Stop {
     }
 }
 
-/// A request ready for an origin, in its parts.
+/// A request ready for an origin, in its parts; a body where there is one.
 struct Outgoing {
     head: request::Parts,
-    body: Incoming,
+    body: Option<Incoming>,
     upgrade: Option<ClientUpgrade>,
 }
 
@@ -106,6 +107,7 @@ async fn forward(
 ) -> Result<Response<ReplyBody>, Stop> {
     let upgrade = ClientUpgrade::asked(&mut request, &connection.taken);
     let (head, body) = request.into_parts();
+    let body = Some(body).filter(|body| !body.is_end_stream());
     let mut outgoing = Outgoing { head: outgoing(connection, &access.target, head), body, upgrade };
     if outgoing.upgrade.is_some() {
         upgrade::ask(&mut outgoing.head.headers);
@@ -123,8 +125,8 @@ async fn forward(
     match send(connection, snapshot, link, permit, flow, outgoing).await {
         Ok(response) => Ok(response),
         Err(Unsent::Failed(failed)) => Err(Stop::Failed(failed)),
-        // The origin closed the kept connection at the same moment. Nothing was sent: the same access goes on anew.
-        Err(Unsent::NotSent(flow, outgoing)) => {
+        // The origin closed the kept connection at the same moment: the same access goes on anew.
+        Err(Unsent::Again(flow, outgoing)) => {
             forward_anew(connection, snapshot, access, judgement, *outgoing, Some(flow)).await
         }
     }
@@ -162,7 +164,7 @@ async fn forward_anew(
     };
     send(connection, snapshot, link, permit, flow, outgoing).await.map_err(|unsent| match unsent {
         Unsent::Failed(failed) => Stop::Failed(failed),
-        Unsent::NotSent(flow, _) => Stop::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)),
+        Unsent::Again(flow, _) => Stop::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)),
     })
 }
 
@@ -175,8 +177,9 @@ fn send_permit(snapshot: &Snapshot, access: &Access, earlier: &Judgement) -> Res
 
 /// Why a request over a link got no answer.
 enum Unsent {
-    /// Not a byte of it has left: it may be sent again.
-    NotSent(AccessFlow, Box<Outgoing>),
+    /// Not a byte of it has left, or it is safe and the kept link gave not a byte of an answer (RFC 9110 §9.2.2): it may
+    /// be sent again.
+    Again(AccessFlow, Box<Outgoing>),
     Failed(Failed),
 }
 
@@ -190,47 +193,38 @@ async fn send(
     Outgoing { head, body, upgrade }: Outgoing,
 ) -> Result<Response<ReplyBody>, Unsent> {
     let stall = snapshot.config.limits.body_idle;
+    let may_be_asked_twice = link.is_used() && body.is_none() && upgrade.is_none() && head.method.is_safe();
+    let again = may_be_asked_twice.then(|| head.clone());
     let body = RequestBody::new(body, flow.counts().clone(), stall);
-    let sending = link.send(permit, Request::from_parts(head, body));
-    match tokio::time::timeout(stall, sending).await {
-        Ok(Ok((response, permit))) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            let Some(upgrade) = upgrade else {
-                // Nobody asked for another protocol.
-                return Err(Unsent::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginInvalid)));
-            };
-            METRICS.accesses_tunnelled.add(1);
-            let idle = snapshot.config.limits.tunnel_idle;
-            Ok(upgrade.accept(&connection.gateway.via, response, link.into_kept(), flow, permit, idle))
-        }
-        Ok(Ok((response, _))) => {
-            METRICS.accesses_forwarded.add(1);
-            Ok(incoming(connection, response, link, flow, stall))
-        }
-        Ok(Err(SendError::NotSent(request))) => {
+    match link.send(permit, Request::from_parts(head, body), stall).await {
+        Ok((response, permit)) => match upgrade {
+            Some(upgrade) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                METRICS.accesses_tunnelled.add(1);
+                let idle = snapshot.config.limits.tunnel_idle;
+                Ok(upgrade.accept(&connection.gateway.via, response, link.into_kept(), flow, permit, idle))
+            }
+            _ => {
+                METRICS.accesses_forwarded.add(1);
+                Ok(incoming(connection, response, link, flow, stall))
+            }
+        },
+        Err(SendError::NotSent(request)) => {
             let (head, body) = request.into_parts();
-            Err(Unsent::NotSent(flow, Box::new(Outgoing { head, body: body.into_inner(), upgrade })))
+            Err(Unsent::Again(flow, Box::new(Outgoing { head, body: body.into_inner(), upgrade })))
         }
-        Ok(Err(SendError::Failed(error))) => {
-            let (failure, ending) = fault_of(connection, &error);
+        Err(SendError::Unanswered) => Err(match again {
+            Some(head) => Unsent::Again(flow, Box::new(Outgoing { head, body: None, upgrade: None })),
+            None => Unsent::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)),
+        }),
+        Err(SendError::Failed(failure, ending)) => {
+            // Where it was the client's bytes, we know more of it than the origin's side does.
+            let (failure, ending) = match connection.phase.ending() {
+                Some(ending @ Ending::ClientInvalid) => (Failure::RequestUnreadable, ending),
+                Some(ending) => (failure, ending),
+                None => (failure, ending),
+            };
             Err(Unsent::Failed(end_failed(flow, failure, ending)))
         }
-        Err(_) => Err(Unsent::Failed(end_failed(flow, Failure::OriginTimedOut, Ending::TimedOut))),
-    }
-}
-
-/// Whose fault it was that a request got no response.
-fn fault_of(connection: &ClientConnection, error: &hyper::Error) -> (Failure, Ending) {
-    if connection.phase.body_fault().is_some() {
-        (Failure::RequestUnreadable, Ending::ClientInvalid)
-    } else if error.is_user() && is_timed_out(error) {
-        (Failure::RequestTimedOut, Ending::TimedOut)
-    } else if error.is_parse() {
-        (Failure::OriginBroken, Ending::OriginInvalid)
-    } else if error.is_user() {
-        // Our own request body failed: the client broke off or stalled.
-        (Failure::RequestTimedOut, Ending::ClientClosed)
-    } else {
-        (Failure::OriginBroken, Ending::OriginClosed)
     }
 }
 
@@ -243,15 +237,13 @@ fn incoming(
     stall: Duration,
 ) -> Response<ReplyBody> {
     let (mut head, body) = response.into_parts();
-    headers::remove_hop_by_hop(&mut head.headers);
-    connection.gateway.via.sign(head.version, &mut head.headers);
-    head.version = Version::HTTP_11;
+    origin_head::outward(&mut head, &connection.gateway.via);
     let status = head.status.as_u16();
     let on_complete: OnComplete = {
         let origins = connection.origins.clone();
         Box::new(move || origins.keep(link))
     };
-    let body = ResponseBody::new(body, stall, flow, status, on_complete);
+    let body = ResponseBody::new(body, stall, (flow, status), connection.phase.clone(), on_complete);
     Response::from_parts(head, ReplyBody::Origin(body))
 }
 

@@ -20,6 +20,8 @@ mod flows;
 mod headers;
 mod http;
 mod judge;
+mod origin_fault;
+mod origin_head;
 mod origins;
 mod own_pages;
 mod record;

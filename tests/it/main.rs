@@ -11,6 +11,7 @@ mod docs;
 mod durability;
 mod layering;
 mod log;
+mod origins;
 mod own_ground;
 mod proxy;
 mod refusals;
