@@ -12,6 +12,7 @@ mod durability;
 mod layering;
 mod log;
 mod own_ground;
+mod probes;
 mod proxy;
 mod refusals;
 mod reload;

@@ -11,9 +11,12 @@ pub mod dns;
 pub mod gateway;
 pub mod origin;
 pub mod raw;
+pub mod readers;
+pub mod recorder;
 pub mod reply;
 pub mod school;
 pub mod site;
+pub mod table;
 pub mod tls;
 
 use std::io::Write;
