@@ -93,7 +93,7 @@ pub fn hosts() -> Vec<Case> {
         ("Host: {HOST}\r\nForwarded: host=adult.test\r\n", UNAMBIGUOUS),
         ("Host: {HOST}\r\nX-Original-URL: /hidden\r\n", UNAMBIGUOUS),
     ] {
-        cases.push((format!("GET / HTTP/1.1\r\n{lines}\r\n").into_bytes(), want));
+        cases.push((format!("GET http://{{HOST}}/ HTTP/1.1\r\n{lines}\r\n").into_bytes(), want));
     }
     cases
 }

@@ -59,7 +59,7 @@ pub fn targets() -> Vec<Case> {
         (b"http:{HOST}/", REFUSED),
         (b"http//{HOST}/", REFUSED),
         (b"://{HOST}/", REFUSED),
-        (b"//{HOST}/", REFUSED),
+        (b"//{HOST}/", UNAMBIGUOUS),
         (b"https://{HOST}/", REFUSED),
         (b"ftp://{HOST}/", REFUSED),
         (b"file:///etc/passwd", REFUSED),
