@@ -7,6 +7,7 @@
 
 mod harness;
 
+mod crowd;
 mod docs;
 mod durability;
 mod layering;
@@ -16,6 +17,7 @@ mod probes;
 mod proxy;
 mod refusals;
 mod reload;
+mod slow;
 mod start;
 mod streaming;
 mod tidy;

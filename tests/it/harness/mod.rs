@@ -102,6 +102,16 @@ pub fn ipv6() -> bool {
     works
 }
 
+/// Whether the long forms of tests are asked for (`tests/run --full`).
+pub fn full() -> bool {
+    std::env::var_os("ECLUSE_TEST_FULL").is_some()
+}
+
+/// How much of something a test does: `$VARIABLE`, else a number that every day has time for.
+pub fn amount(variable: &str, everyday: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(everyday)
+}
+
 /// A program of the machine, or a loud skip.
 pub fn tool(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
