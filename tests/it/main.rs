@@ -7,6 +7,7 @@
 
 mod harness;
 
+mod clients;
 mod crowd;
 mod docs;
 mod durability;

@@ -18,6 +18,7 @@ pub mod school;
 pub mod site;
 pub mod table;
 pub mod tls;
+pub mod websocket;
 
 use std::io::Write;
 use std::path::PathBuf;
