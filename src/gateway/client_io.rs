@@ -51,9 +51,7 @@ struct Shared {
     idle: AtomicBool,
     /// What was wrong with the head in whose place the next request stands.
     fault: Mutex<Option<Fault>>,
-    /// What was wrong with the body of the request that is being served.
-    body_fault: Mutex<Option<Fault>>,
-    /// The fault that ended the connection, if one did.
+    /// The fault of a head or a body that ended the connection, if one did.
     last: Mutex<Option<Fault>>,
     /// The client neither sent nor took enough in time.
     stalled: AtomicBool,
@@ -64,7 +62,6 @@ impl Phase {
         Phase(Arc::new(Shared {
             idle: AtomicBool::new(true),
             fault: Mutex::default(),
-            body_fault: Mutex::default(),
             last: Mutex::default(),
             stalled: AtomicBool::new(false),
         }))
@@ -78,11 +75,6 @@ impl Phase {
     /// The fault in whose place the request stands that is being served.
     pub fn take_fault(&self) -> Option<Fault> {
         lock(&self.0.fault).take()
-    }
-
-    /// What was wrong with the body of the request that is being served.
-    pub fn body_fault(&self) -> Option<Fault> {
-        *lock(&self.0.body_fault)
     }
 
     /// How the connection ended, where it was the client's doing.
@@ -100,14 +92,11 @@ impl Phase {
         self.0.idle.store(idle, Ordering::Relaxed);
     }
 
-    fn set_fault(&self, fault: Fault) {
-        *lock(&self.0.fault) = Some(fault);
+    fn set_fault(&self, fault: Fault, in_head: bool) {
         *lock(&self.0.last) = Some(fault);
-    }
-
-    fn set_body_fault(&self, fault: Fault) {
-        *lock(&self.0.body_fault) = Some(fault);
-        *lock(&self.0.last) = Some(fault);
+        if in_head {
+            *lock(&self.0.fault) = Some(fault);
+        }
     }
 
     fn set_stalled(&self) {
@@ -240,12 +229,11 @@ impl ClientIo {
         // What follows a fault is nobody's.
         self.held = BytesMut::new();
         self.phase.is_now_idle(false);
+        self.phase.set_fault(fault, in_head);
         if in_head {
-            self.phase.set_fault(fault);
             self.in_place = IN_PLACE_OF_A_FAULT;
             return Ok(());
         }
-        self.phase.set_body_fault(fault);
         Err(io::Error::new(io::ErrorKind::InvalidData, fault))
     }
 
