@@ -12,6 +12,7 @@ mod crowd;
 mod docs;
 mod durability;
 mod layering;
+mod limits;
 mod log;
 mod origins;
 mod own_ground;
