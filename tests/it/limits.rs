@@ -55,7 +55,7 @@ async fn a_head_beyond_the_limits_is_told_so_and_has_its_row() {
         assert_eq!(reply.status, status);
         assert!(reply.text().contains("<html"), "{status}: a page says why");
         line.expect_close().await;
-        rows_with(&school.gateway, status, 1).await;
+        rows_with(&school.gateway, u64::from(status), 1).await;
     }
     assert!(school.origin.requests().is_empty());
     assert!(school.gateway.search(&["--host", "adult.test"]).is_empty());
