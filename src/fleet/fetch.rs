@@ -188,7 +188,8 @@ impl Fetcher {
     }
 
     async fn ask_once(&self, url: &Url, known: Option<&Validators>) -> Result<Response<Incoming>, FetchError> {
-        let proxy = proxy::from_environment(url.scheme(), |name| std::env::var(name).ok()).map_err(FetchError::Proxy)?;
+        let proxy =
+            proxy::from_environment(url.scheme(), |name| std::env::var(name).ok()).map_err(FetchError::Proxy)?;
         let mut stream = self.dial(proxy.as_ref().map_or(url, Proxy::url)).await?;
         if url.scheme() == "http" {
             let target = if proxy.is_some() { &url[..url::Position::AfterQuery] } else { target(url) };

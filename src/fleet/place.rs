@@ -4,8 +4,8 @@
 //! lists/ut1                          a link: → .fetched/ut1/7/list
 //! lists/.fetched/ut1/7/list          the list in place, a folder or a file
 //! lists/.fetched/ut1/7/receipt.json  when it was fetched, from where, its sums
-//! lists/.fetched/ut1/6/…             the version before
-//! lists/.fetched/ut1/8.new/…         one that is being fetched
+//! lists/.fetched/ut1/5/…             the version before
+//! lists/.fetched/ut1/9.new/…         one that is being fetched
 //! ```
 //!
 //! The link is made aside and renamed over the old one: whoever looks sees the old list or the new one, whenever the power
@@ -101,12 +101,9 @@ impl Place {
         self.version(number).filter(|version| version.list().exists())
     }
 
-    /// The newest other version: what a restore goes back to.
-    pub fn other(&self) -> Option<Version> {
-        let current = self.current().map(|version| version.number);
-        let mut numbers = self.numbers();
-        numbers.retain(|number| Some(*number) != current);
-        self.version(numbers.into_iter().max()?)
+    /// The one that was in place before: what a restore goes back to.
+    pub fn before(&self) -> Option<Version> {
+        self.version(self.current()?.receipt?.before?).filter(|version| version.list().exists())
     }
 
     fn version(&self, number: u64) -> Option<Version> {
@@ -123,24 +120,21 @@ impl Place {
     /// Begins a version, after what an interrupted run left is gone.
     pub fn begin(&self) -> Result<Draft, UpdateError> {
         self.clean()?;
-        let number = self.next_number();
+        // One number stays free before it: see `adopt`.
+        let number = self.numbers().into_iter().max().unwrap_or(0) + 2;
         let folder = self.versions.join(number.to_string()).with_extension(UNFINISHED);
         fs::create_dir_all(&folder).map_err(UpdateError::disk(&folder))?;
         Ok(Draft { number, folder })
     }
 
-    fn next_number(&self) -> u64 {
-        self.numbers().into_iter().max().unwrap_or(0) + 1
-    }
-
-    /// Removes all but the version in place and the newest other.
+    /// Removes all but the version in place and the one before.
     pub fn clean(&self) -> Result<(), UpdateError> {
         // A list that was put there by hand, and whose replacement was interrupted.
         let aside = self.aside();
         if fs::symlink_metadata(&aside).is_ok_and(|found| !found.is_symlink()) {
             self.adopt(&aside)?;
         }
-        let kept: Vec<u64> = [self.current(), self.other()].into_iter().flatten().map(|v| v.number).collect();
+        let kept: Vec<u64> = [self.current(), self.before()].into_iter().flatten().map(|v| v.number).collect();
         let Ok(entries) = fs::read_dir(&self.versions) else { return Ok(()) };
         for entry in entries.flatten() {
             if number_of(&entry.file_name()).is_some_and(|number| kept.contains(&number)) {
@@ -148,13 +142,15 @@ impl Place {
             }
             let path = entry.path();
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }.map_err(UpdateError::disk(path))?;
+            if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }
+                .map_err(UpdateError::disk(path))?;
         }
         Ok(())
     }
 
     /// Makes a draft whole and puts it in place.
-    pub fn install(&self, draft: Draft, receipt: &Receipt) -> Result<Version, UpdateError> {
+    pub fn install(&self, draft: Draft, mut receipt: Receipt) -> Result<Receipt, UpdateError> {
+        receipt.before = Some(self.current().map_or(draft.number.saturating_sub(1), |version| version.number));
         let whole = self.versions.join(draft.number.to_string());
         for left in [draft.archive(), draft.tree()] {
             let removed = if left.is_dir() { fs::remove_dir_all(&left) } else { fs::remove_file(&left) };
@@ -171,7 +167,7 @@ impl Place {
         let version = Version { number: draft.number, folder: whole, receipt: Some(receipt.clone()) };
         self.point_to(&version)?;
         self.clean()?;
-        Ok(version)
+        Ok(receipt)
     }
 
     /// Lets the link name a version, at once and for good.
@@ -195,10 +191,11 @@ impl Place {
         self.sync()
     }
 
-    /// Makes a list that was put there by hand the version before.
+    /// Makes a list that was put there by hand the version before: the number below that in place was left free for it.
     fn adopt(&self, list: &Path) -> Result<(), UpdateError> {
-        let folder = self.versions.join(self.next_number().to_string());
-        fs::create_dir(&folder).map_err(UpdateError::disk(&folder))?;
+        let number = self.current().map_or(0, |version| version.number.saturating_sub(1));
+        let folder = self.versions.join(number.to_string());
+        fs::create_dir_all(&folder).map_err(UpdateError::disk(&folder))?;
         fs::rename(list, folder.join(LIST)).map_err(UpdateError::disk(folder))
     }
 

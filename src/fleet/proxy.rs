@@ -19,7 +19,9 @@ pub fn from_environment(scheme: &str, env: impl Fn(&str) -> Option<String>) -> R
     };
     let with_scheme = if text.contains("://") { text.trim().to_owned() } else { format!("http://{}", text.trim()) };
     match Url::parse(&with_scheme) {
-        Ok(url) if url.scheme() == "http" && url.has_host() && url.username().is_empty() && url.password().is_none() => {
+        Ok(url)
+            if url.scheme() == "http" && url.has_host() && url.username().is_empty() && url.password().is_none() =>
+        {
             Ok(Some(Proxy(url)))
         }
         // The text may hold a password.
@@ -61,7 +63,8 @@ mod tests {
     #[test]
     fn the_environment_names_a_proxy_as_it_does_for_curl() {
         type Env = &'static [(&'static str, &'static str)];
-        let cases: [(&str, Env, Result<Option<&str>, ()>); 8] = [
+        type Found = Result<Option<&'static str>, ()>;
+        let cases: [(&str, Env, Found); 8] = [
             ("https", &[], Ok(None)),
             ("https", &[("https_proxy", "")], Ok(None)),
             ("https", &[("https_proxy", "http://10.0.0.1:3128")], Ok(Some("http://10.0.0.1:3128/"))),

@@ -32,6 +32,9 @@ pub struct Receipt {
     /// Entries of each list, each time they occur.
     pub lists: BTreeMap<String, u64>,
     pub bad_lines: u64,
+    /// The number of the version that was in place before.
+    #[serde(default)]
+    pub before: Option<u64>,
     /// The sum of the version that a person went back from: it is not taken again by itself.
     #[serde(default)]
     pub set_aside: Option<String>,

@@ -14,7 +14,9 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 pub enum TrustError {
     #[error("{} has no certificate that can be used{}\n  help: it holds certificates in PEM (`-----BEGIN CERTIFICATE-----`)", path.display(), .why)]
     File { path: PathBuf, why: String },
-    #[error("this machine has no certificate authorities\n  help: install the package `ca-certificates`, or name a file with --ca-file")]
+    #[error(
+        "this machine has no certificate authorities\n  help: install the package `ca-certificates`, or name a file with --ca-file"
+    )]
     Nobody,
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] tokio_rustls::rustls::Error),

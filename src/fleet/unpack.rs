@@ -37,7 +37,13 @@ pub struct UnpackLimits {
 
 impl Default for UnpackLimits {
     fn default() -> Self {
-        UnpackLimits { bytes: 1 << 30, files: 10_000, ratio: 200, ratio_from: 16 << 20, within: Duration::from_secs(600) }
+        UnpackLimits {
+            bytes: 1 << 30,
+            files: 10_000,
+            ratio: 200,
+            ratio_from: 16 << 20,
+            within: Duration::from_secs(600),
+        }
     }
 }
 

@@ -127,7 +127,7 @@ impl Updater<'_> {
     pub fn restore(&self, source: &Source) -> Result<Report, UpdateError> {
         let place = Place::of(self.lists, source);
         place.clean()?;
-        let (Some(current), Some(other)) = (place.current(), place.other()) else {
+        let (Some(current), Some(other)) = (place.current(), place.before()) else {
             return Err(UpdateError::Unfit(format!("`{}` has no version before the one in place", source.name)));
         };
         let mut receipt = match &other.receipt {
@@ -138,6 +138,7 @@ impl Updater<'_> {
             receipt.set_aside = Some(aside.sha256.clone());
             receipt.validators = aside.validators.clone();
         }
+        receipt.before = Some(current.number);
         other.keep(&receipt)?;
         place.point_to(&other)?;
         Ok(Report {
@@ -162,6 +163,7 @@ impl Updater<'_> {
             sha256: String::new(),
             lists: tally.lists,
             bad_lines: tally.bad_lines,
+            before: None,
             set_aside: None,
         })
     }
@@ -207,8 +209,7 @@ impl Mirror<'_> {
         let tally = Tally::of(self.source, &draft.list()).map_err(UpdateError::disk(draft.list()))?;
         self.judge(&tally, before, &body)?;
         let receipt = self.receipt(body, tally);
-        self.place.install(draft, &receipt)?;
-        Ok(Taken::New(receipt))
+        Ok(Taken::New(self.place.install(draft, receipt)?))
     }
 
     /// The version in place, where something is known of it.
@@ -260,7 +261,9 @@ impl Mirror<'_> {
         }
         match expected.iter().find(|sum| !body.sums.agree_with(sum)) {
             None => Ok(()),
-            Some(sum) => Err(UpdateError::Unfit(format!("its sum is not the published one: {:?}, not {sum:?}", body.sums))),
+            Some(sum) => {
+                Err(UpdateError::Unfit(format!("its sum is not the published one: {:?}, not {sum:?}", body.sums)))
+            }
         }
     }
 
@@ -283,12 +286,7 @@ impl Mirror<'_> {
         Ok(())
     }
 
-    fn judge(
-        &self,
-        tally: &Tally,
-        before: Option<&BTreeMap<String, u64>>,
-        body: &Body,
-    ) -> Result<(), UpdateError> {
+    fn judge(&self, tally: &Tally, before: Option<&BTreeMap<String, u64>>, body: &Body) -> Result<(), UpdateError> {
         let mut objections = sanity::objections(self.upstream, tally, before);
         if let Some((_, receipt)) = self.known()
             && is_older(&body.validators, &receipt.validators)
@@ -326,6 +324,7 @@ impl Mirror<'_> {
             sha256: body.sums.sha256,
             lists: tally.lists,
             bad_lines: tally.bad_lines,
+            before: None,
             set_aside: None,
         }
     }

@@ -10,6 +10,7 @@ mod harness;
 mod docs;
 mod durability;
 mod layering;
+mod lists_update;
 mod log;
 mod own_ground;
 mod proxy;

@@ -131,7 +131,10 @@ async fn update(args: &UpdateArgs, config: &Config, chosen: &[&Source]) -> anyho
     for source in chosen {
         if !source.is_fetched() {
             let (name, path) = (&source.name, source.path.display());
-            writeln!(err, "{name}: not fetched: the catalogue reads {path}, which goes first\n  help: remove that copy")?;
+            writeln!(
+                err,
+                "{name}: not fetched: the catalogue reads {path}, which goes first\n  help: remove that copy"
+            )?;
             continue;
         }
         let report = one(args, &updater, source).await;
@@ -224,14 +227,9 @@ mod tests {
 
     #[test]
     fn of_several_sources_the_one_that_a_person_must_see_decides_the_exit_code() {
-        for (codes, expected) in [
-            (&[][..], 0),
-            (&[0, 75], 75),
-            (&[75, 0, 65], 65),
-            (&[65, 75], 65),
-            (&[1, 65], 1),
-            (&[75, 1], 1),
-        ] {
+        for (codes, expected) in
+            [(&[][..], 0), (&[0, 75], 75), (&[75, 0, 65], 65), (&[65, 75], 65), (&[1, 65], 1), (&[75, 1], 1)]
+        {
             assert_eq!(codes.iter().fold(0, |worst, code| worse(worst, *code)), expected, "{codes:?}");
         }
     }

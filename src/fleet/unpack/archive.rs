@@ -33,8 +33,13 @@ pub fn unpack(reader: &mut impl Read, into: &Path, limits: &UnpackLimits) -> Res
     let mut records = 0;
     let mut archive = Archive::new(reader);
     for entry in archive.entries().map_err(UnpackError::Damaged)?.raw(true) {
-        let mut entry = entry.map_err(|error| if records == 0 { UnpackError::NoArchive } else { UnpackError::Damaged(error) })?;
+        let mut entry =
+            entry.map_err(|error| if records == 0 { UnpackError::NoArchive } else { UnpackError::Damaged(error) })?;
         records += 1;
+        // Said before it is written: what follows counts as well, but only as it comes.
+        if entry.size() > limits.bytes {
+            return Err(UnpackError::TooLarge(limits.bytes));
+        }
         // An extension is one record more: an entry has at most three of them.
         if records > limits.files * 4 {
             return Err(UnpackError::TooMany(limits.files));

@@ -267,7 +267,11 @@ impl<'a> Reader<'a> {
             let others = self.sources.iter().enumerate().filter(|(j, other)| i != *j && other.upstream.is_some());
             if others.into_iter().any(|(j, other)| j < i && (other.name == source.name || nested(other))) {
                 let what = format!("the source `{}` is fetched to the place of another", source.name);
-                self.problems.push(Problem::in_file(dir, what, "give each fetched source a name and a path of its own"));
+                self.problems.push(Problem::in_file(
+                    dir,
+                    what,
+                    "give each fetched source a name and a path of its own",
+                ));
             }
         }
     }

@@ -83,7 +83,9 @@ impl Upstream {
 fn parse_url(text: &String) -> Result<Url, Fault> {
     let help = "write `https://host/path`, without user or password";
     match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "https" | "http") && url.username().is_empty() && url.password().is_none() => {
+        Ok(url)
+            if matches!(url.scheme(), "https" | "http") && url.username().is_empty() && url.password().is_none() =>
+        {
             Ok(url)
         }
         _ => Err((format!("`{text}` is no address to fetch from"), help)),

@@ -110,9 +110,9 @@ fn line(report: &Report) -> String {
     let (entries, day) = (receipt.entries(), receipt.fetched.to_jiff().strftime("%Y-%m-%d"));
     match report.ending {
         Ending::Updated => {
-            let change = report.entries_before.map_or(String::new(), |before| {
-                format!(" ({:+})", i128::from(entries) - i128::from(before))
-            });
+            let change = report
+                .entries_before
+                .map_or(String::new(), |before| format!(" ({:+})", i128::from(entries) - i128::from(before)));
             let (bytes, url) = (size(receipt.bytes), &receipt.url);
             format!("{name}: updated, {entries} entries{change}, {bytes} from {url}")
         }
