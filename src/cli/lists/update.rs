@@ -190,7 +190,8 @@ async fn take_effect(args: &UpdateArgs, config: &Config, rules: &std::path::Path
     };
     let image = &config.paths.image;
     let mut err = io::stderr().lock();
-    if Image::open(image).map(|image| image.source_fingerprint()).ok() != Some(catalogue.fingerprint()) {
+    let is_stale = Image::open(image).map(|image| image.source_fingerprint()).ok() != Some(catalogue.fingerprint());
+    if is_stale {
         let report = compile(&catalogue, image)?;
         report.problems.iter().try_for_each(|problem| writeln!(err, "{problem}"))?;
         super::summary(&mut err, &report, image)?;
@@ -199,8 +200,10 @@ async fn take_effect(args: &UpdateArgs, config: &Config, rules: &std::path::Path
         return Ok(ExitCode::SUCCESS);
     }
     match reload(&config.paths.control_socket, image).await {
-        Reload::NobodyRuns => writeln!(err, "no gateway is running: the lists are in force at its next start")?,
-        Reload::NotNeeded => {}
+        Reload::NobodyRuns if is_stale => {
+            writeln!(err, "no gateway is running: the lists are in force at its next start")?;
+        }
+        Reload::NobodyRuns | Reload::NotNeeded => {}
         Reload::Done(status) => {
             writeln!(err, "the gateway (process {}) has the rules {} in force", status.pid, status.rules_version)?;
         }
