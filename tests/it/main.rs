@@ -7,15 +7,20 @@
 
 mod harness;
 
+mod clients;
+mod crowd;
 mod docs;
 mod durability;
 mod layering;
 mod lists_update;
 mod log;
+mod origins;
 mod own_ground;
+mod probes;
 mod proxy;
 mod refusals;
 mod reload;
+mod slow;
 mod start;
 mod streaming;
 mod tidy;
