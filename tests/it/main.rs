@@ -13,6 +13,7 @@ mod docs;
 mod durability;
 mod layering;
 mod limits;
+mod lists_update;
 mod log;
 mod origins;
 mod own_ground;

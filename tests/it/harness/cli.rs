@@ -16,7 +16,7 @@ pub struct Said {
 }
 
 impl Said {
-    fn of(output: Output) -> Self {
+    pub fn of(output: Output) -> Self {
         let said = Said {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -47,7 +47,9 @@ pub fn limited(command: &Command, descriptors: u64) -> Command {
 /// The program with a clean environment.
 pub fn command(config: Option<&Path>, state: &Path) -> Command {
     let mut command = Command::new(PROGRAM);
-    command.env_remove("STATE_DIRECTORY").env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET").env_remove("http_proxy");
+    for name in ["STATE_DIRECTORY", "RUST_LOG", "NOTIFY_SOCKET", "http_proxy", "https_proxy", "HTTPS_PROXY"] {
+        command.env_remove(name);
+    }
     command.arg("--state").arg(state).stdin(Stdio::null());
     if let Some(config) = config {
         command.arg("--config").arg(config);
