@@ -8,7 +8,7 @@ use ::http::{Request, Response, Uri, Version, request};
 use http_body::Body;
 use hyper::body::Incoming;
 
-use crate::access::{Access, Ending, Host, Target, Visit};
+use crate::access::{Access, Ending, Flags, Host, Target, Visit};
 use crate::metrics::METRICS;
 use crate::policy::RelayPermit;
 
@@ -17,10 +17,10 @@ use super::body::{OnComplete, ReplyBody, RequestBody, ResponseBody};
 use super::connection::ClientConnection;
 use super::flows::AccessFlow;
 use super::origins::{Link, SendError};
-use super::record::Judgement;
+use super::record::{Judgement, access_record};
 use super::reply::{Failed, Reply, end_failed};
-use super::way::{self, NoWay};
-use super::{Snapshot, headers, judge, origin_head, own_pages};
+use super::way::{NoWay, Via};
+use super::{Snapshot, headers, intent, judge, origin_head, own_pages, reach, record, way};
 
 const HTTP_PORT: u16 = 80;
 
@@ -52,6 +52,7 @@ pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incom
     match forward(connection, &snapshot, &mut access, judgement, request).await {
         Ok(response) => show_breaks(connection, version, response),
         Err(Stop::NoWay(no_way)) => reply.no_way(&access, no_way),
+        Err(Stop::NoWayAfter(flow, no_way)) => reply.no_way_after(&access, flow, no_way),
         Err(Stop::Failed(failed)) => reply.error_page(&access, failed),
     }
 }
@@ -60,7 +61,9 @@ pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incom
 enum Stop {
     /// Before an intent was written: the answer makes the row.
     NoWay(NoWay),
-    /// After: the row is made already.
+    /// After: the answer ends the row.
+    NoWayAfter(AccessFlow, NoWay),
+    /// After, and the row has its end.
     Failed(Failed),
 }
 
@@ -84,12 +87,18 @@ async fn forward(
     let (head, body) = request.into_parts();
     let outgoing = (outgoing(connection, &access.target, head), Some(body).filter(|body| !body.is_end_stream()));
     let nameless = judgement.duties.help_line;
-    let Some(link) = connection.origins.take(&access.target.host, access.target.port, nameless).await else {
+    let via = Via::of(snapshot, &access.target.host);
+    let link = connection.origins.take(&access.target, nameless, via.parent()).await;
+    // A link outlives the rules under which it was dialled.
+    let Some(link) = link.filter(|link| link.is_to_parent() || snapshot.guard.check(link.peer).is_ok()) else {
         return forward_anew(connection, snapshot, access, judgement, outgoing, None).await;
     };
-    access.target.address = Some(link.peer.ip());
+    access.target.address = link.address;
     let (permit, judgement) = send_permit(snapshot, access, &judgement)?;
-    let flow = way::write_access_intent(connection, access, &judgement, link.sequence, Arc::default())?;
+    let flow = intent::write_access_intent(connection, access, &judgement, link.sequence, Arc::default())?;
+    if let Via::AroundParent = via {
+        flow.amend(|record| record.flags.insert(Flags::FAILED_OPEN));
+    }
     match send(connection, snapshot, link, permit, flow, outgoing).await {
         Ok(response) => Ok(response),
         Err(Unsent::Failed(failed)) => Err(Stop::Failed(failed)),
@@ -110,30 +119,50 @@ async fn forward_anew(
     flow: Option<AccessFlow>,
 ) -> Result<Response<ReplyBody>, Stop> {
     let way = way::find(connection, snapshot, access).await?;
-    let (permit, judgement) = send_permit(snapshot, access, &judgement)?;
-    let link_intent = way::write_connection_intent(connection, access, &judgement, &way)?;
+    let judged = access.target.address;
+    let (mut permit, judgement) = send_permit(snapshot, access, &judgement)?;
+    let link_intent = intent::write_connection_intent(connection, access, &judgement, &way)?;
     let flow = match flow {
         Some(flow) => {
             flow.amend(|record| record.connection = link_intent.sequence);
             flow
         }
-        None => way::write_access_intent(connection, access, &judgement, link_intent.sequence, Arc::default())?,
+        None => intent::write_access_intent(connection, access, &judgement, link_intent.sequence, Arc::default())?,
     };
-    let stream = match way::dial(way, &link_intent, snapshot.config.limits.dial).await {
-        Ok(stream) => stream,
+    let reached = match reach::reach(connection, snapshot, access, way, (&flow, &link_intent)).await {
+        Ok(reached) => reached,
         Err(no_way) => {
             link_intent.flow.finish(None, no_way.ending());
-            return Err(Stop::Failed(end_failed(flow, no_way.failure(), no_way.ending())));
+            return Err(Stop::NoWayAfter(flow, no_way));
         }
     };
-    let host = (access.target.host.clone(), access.target.port);
-    let Ok(link) = Link::open(stream, host, link_intent, &snapshot.config.limits).await else {
+    if access.target.address != judged {
+        permit = match judge::send(snapshot, access) {
+            Ok((permit, last)) => {
+                decide_anew(connection, access, &flow, &last.after(&judgement));
+                permit
+            }
+            Err(last) => {
+                link_intent.flow.finish(None, Ending::Answered);
+                return Err(Stop::NoWayAfter(flow, NoWay::Refused(Box::new(last.after(&judgement)))));
+            }
+        };
+    }
+    let Ok(link) = Link::open(reached, &access.target, link_intent, &snapshot.config.limits).await else {
         return Err(Stop::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)));
     };
     send(connection, snapshot, link, permit, flow, outgoing).await.map_err(|unsent| match unsent {
         Unsent::Failed(failed) => Stop::Failed(failed),
         Unsent::Again(flow, _) => Stop::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)),
     })
+}
+
+/// Another address answered than the one that was judged: the row tells of this one.
+fn decide_anew(connection: &ClientConnection, access: &Access, flow: &AccessFlow, judgement: &Judgement) {
+    flow.amend(|record| {
+        let decided = access_record(&connection.gateway.log, access, judgement, record.connection);
+        record::decide_anew(record, decided);
+    });
 }
 
 fn send_permit(snapshot: &Snapshot, access: &Access, earlier: &Judgement) -> Result<(RelayPermit, Judgement), Stop> {

@@ -1,7 +1,7 @@
 //! Where the pieces meet: the only module that sees them all.
 //!
 //! A connection's story in packet order: [`connection`] (accepted, served) → [`http`] (one request) or [`tunnel`]
-//! (CONNECT) → [`way`] (resolve, guard, judge the address, dial) → [`origins`] (the client's own origin connections)
+//! (CONNECT) → [`way`] (resolve, guard, judge the address) → [`intent`] → [`reach`] (dial, or the parent proxy) → [`origins`] (the client's own origin connections)
 //! → [`body`] (bytes through, the access ends with the last). [`judge`] puts the questions to policy, [`reply`] words
 //! the answers, [`record`] says what is kept and [`flows`] knows what is open.
 //!
@@ -19,11 +19,13 @@ mod counted;
 mod flows;
 mod headers;
 mod http;
+mod intent;
 mod judge;
 mod origin_fault;
 mod origin_head;
 mod origins;
 mod own_pages;
+mod reach;
 mod record;
 mod reply;
 mod tunnel;
@@ -41,7 +43,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::listen::Listener;
 use crate::metrics::METRICS;
-use crate::origin::{Guard, Resolver};
+use crate::origin::{Guard, Memory, Parent, Resolver};
 use crate::policy::Ruleset;
 use crate::tasks;
 
@@ -54,6 +56,8 @@ pub struct Snapshot {
     pub rules: Arc<Ruleset>,
     pub config: Config,
     pub guard: Guard,
+    /// The proxy that we go through ourselves, if any.
+    pub parent: Option<Arc<Parent>>,
     pub installed: Timestamp,
 }
 
@@ -62,6 +66,7 @@ pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
     log: AccessLog,
     resolver: Resolver,
+    memory: Memory,
     clock: Clock,
     via: ViaName,
     accesses: Arc<AccessFlows>,
@@ -79,6 +84,7 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             log,
             resolver,
+            memory: Memory::default(),
             via,
             accesses: AccessFlows::new(clock.clone()),
             connections: ConnectionFlows::new(clock.clone()),

@@ -26,10 +26,11 @@ use super::client_io::ClientIo;
 use super::connection::ClientConnection;
 use super::flows::AccessFlow;
 use super::http::read_authority;
-use super::record::{Judgement, access_record};
-use super::reply::{Reply, end_failed};
-use super::way::{self, ConnectionIntent, NoWay, Way};
-use super::{Gateway, Snapshot, judge, own_pages};
+use super::intent::ConnectionIntent;
+use super::record::{Judgement, access_record, decide_anew};
+use super::reply::Reply;
+use super::way::{NoWay, Way};
+use super::{Gateway, Snapshot, intent, judge, own_pages, reach, way};
 
 /// TLS 1.2 alert (RFC 5246 §7.2): fatal, access_denied. Understood by TLS 1.3 clients as well.
 const ALERT_ACCESS_DENIED: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 49];
@@ -64,12 +65,12 @@ pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<In
         Ok(intents) => intents,
         Err(no_way) => return reply.no_way(&access, no_way),
     };
-    let origin = match way::dial(way, &intents.connection, snapshot.config.limits.dial).await {
-        Ok(origin) => origin,
+    let both = (&intents.access, &intents.connection);
+    let origin = match reach::reach(connection, &snapshot, &mut access, way, both).await {
+        Ok(reached) => reached.stream,
         Err(no_way) => {
             intents.connection.flow.finish(None, no_way.ending());
-            let failed = end_failed(intents.access, no_way.failure(), no_way.ending());
-            return reply.error_page(&access, failed);
+            return reply.no_way_after(&access, intents.access, no_way);
         }
     };
     let upgrade = hyper::upgrade::on(&mut request);
@@ -102,9 +103,9 @@ fn write_intents(
     judgement: &Judgement,
     way: &Way,
 ) -> Result<Intents, NoWay> {
-    let intent = way::write_connection_intent(connection, access, judgement, way)?;
+    let intent = intent::write_connection_intent(connection, access, judgement, way)?;
     let counts = intent.flow.counts().clone();
-    let access = way::write_access_intent(connection, access, judgement, intent.sequence, counts)?;
+    let access = intent::write_access_intent(connection, access, judgement, intent.sequence, counts)?;
     Ok(Intents { access, connection: intent })
 }
 
@@ -196,13 +197,7 @@ impl Tunnel {
         let connection = self.intents.connection.sequence;
         let log = &self.gateway.log;
         let decided = access_record(log, &self.access, &judgement, connection);
-        self.intents.access.amend(|record| {
-            let ech = record.flags.contains(Flags::ECH);
-            *record = decided;
-            if ech {
-                record.flags.insert(Flags::ECH);
-            }
-        });
+        self.intents.access.amend(|record| decide_anew(record, decided));
         let action = judgement.action;
         self.intents.connection.flow.amend(|record| record.action = action);
         self.judgement = judgement;

@@ -9,10 +9,12 @@ mod harness;
 
 mod docs;
 mod durability;
+mod guard;
 mod layering;
 mod log;
 mod origins;
 mod own_ground;
+mod parent;
 mod proxy;
 mod refusals;
 mod reload;
