@@ -184,7 +184,7 @@ async fn a_kept_link_ends_with_the_permission_it_was_dialled_under() {
 async fn a_rule_of_the_policy_does_not_open_what_the_guard_keeps() {
     let school = School::open_with(|site| {
         site.set("guard", "allow = []");
-        let open = "\n[[rule]]\nname = \"ouvert\"\nlabel = \"Ouvert\"\naddresses = [\"127.0.0.0/8\"]\nhosts = [\"self.test\"]\n\
+        let open = "\n[[rule]]\nname = \"ouvert\"\nlabel = \"Ouvert\"\naddresses = [\"127.0.0.0/16\"]\nhosts = [\"self.test\"]\n\
                     action = \"allow\"\nreason = \"Non.\"\n\n[[rule]]\nname = \"lignes-d-ecoute\"";
         let policy = crate::harness::site::POLICY.replacen("\n[[rule]]\nname = \"lignes-d-ecoute\"", open, 1);
         site.write_rule("policy.toml", &policy);
