@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep};
 use crate::access::Ending;
 use crate::relay::Counts;
 
-use super::break_off::BreakOff;
+use super::client_io::Phase;
 use super::flows::AccessFlow;
 use super::{headers, origin_fault};
 
@@ -134,17 +134,23 @@ pub struct ResponseBody {
     inner: Paced,
     access: Option<(AccessFlow, u16)>,
     on_complete: Option<OnComplete>,
-    /// Where only the end of the connection tells the client that the body is whole.
-    break_off: Option<BreakOff>,
+    /// Knows how the client left.
+    client: Phase,
 }
 
 impl ResponseBody {
-    pub fn new(body: Incoming, limit: Duration, access: AccessFlow, status: u16, on_complete: OnComplete) -> Self {
+    pub fn new(
+        body: Incoming,
+        limit: Duration,
+        (access, status): (AccessFlow, u16),
+        client: Phase,
+        on_complete: OnComplete,
+    ) -> Self {
         let mut this = ResponseBody {
             inner: Paced::new(body, limit),
             access: Some((access, status)),
             on_complete: Some(on_complete),
-            break_off: None,
+            client,
         };
         if this.inner.body.is_end_stream() {
             this.complete();
@@ -152,15 +158,7 @@ impl ResponseBody {
         this
     }
 
-    /// The client learns that the body is whole from the end of its connection: a broken one ends with a reset.
-    pub fn breaks_by_reset(&mut self, break_off: BreakOff) {
-        self.break_off = Some(break_off);
-    }
-
     fn break_off(&mut self, error: &BodyError) {
-        if let Some(break_off) = &self.break_off {
-            break_off.by_reset();
-        }
         self.end(match error {
             BodyError::Stalled(_) => Ending::TimedOut,
             BodyError::Broken(error) => origin_fault::ending(error),
@@ -216,11 +214,11 @@ impl Body for ResponseBody {
     }
 }
 
-/// Dropped before the end: the client left (hyper drops the body with the connection).
+/// Dropped before the end: the client left, or took nothing in time (hyper drops the body with the connection).
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         if let Some((access, status)) = self.access.take() {
-            access.finish(Some(status), Ending::ClientClosed);
+            access.finish(Some(status), self.client.ending().unwrap_or(Ending::ClientClosed));
         }
     }
 }

@@ -5,8 +5,7 @@
 use std::sync::Arc;
 
 use crate::access::Access;
-use crate::accesslog::AppendError;
-use crate::metrics::METRICS;
+use crate::accesslog::{AccessLog, AppendError};
 use crate::relay::Counts;
 
 use super::connection::ClientConnection;
@@ -17,8 +16,16 @@ use super::way::{NoWay, Way};
 /// The record of a connection that is about to be dialled, open in the journal.
 pub struct ConnectionIntent {
     pub flow: ConnectionFlow,
+    log: AccessLog,
     /// Of its row; 0 for a help-line, which nothing joins.
     pub sequence: u64,
+}
+
+impl ConnectionIntent {
+    /// Ready when the intents are as durable as the configuration wants them before traffic.
+    pub async fn is_durable(&self) -> Result<(), NoWay> {
+        self.log.before_traffic().await.map_err(|error| untraceable(&error))
+    }
 }
 
 /// Writes the intent of joining the client's connection with an origin's.
@@ -33,16 +40,17 @@ pub fn write_connection_intent(
     let mut record = connection_record(&gateway.log, &access.client, Some(judgement), connection.started, origin);
     record.protocol = access.target.protocol;
     connection.is_recorded();
+    let log = gateway.log.clone();
     match gateway.log.begin_connection(&record) {
         Ok(open) => {
             let sequence = if judgement.duties.help_line { 0 } else { open.sequence() };
-            Ok(ConnectionIntent { flow: gateway.connections.enter(open, record, Arc::default()), sequence })
+            let flow = gateway.connections.enter(open, record, Arc::default());
+            Ok(ConnectionIntent { flow, log, sequence })
         }
-        Err(error) if judgement.duties.help_line => {
-            untraced_help_line(&error);
-            Ok(ConnectionIntent { flow: gateway.connections.untraced(Arc::default()), sequence: 0 })
+        Err(error) => {
+            gateway.log.pass_unwritten(&record, error).map_err(|error| untraceable(&error))?;
+            Ok(ConnectionIntent { flow: gateway.connections.untraced(Arc::default()), log, sequence: 0 })
         }
-        Err(error) => Err(untraceable(&error)),
     }
 }
 
@@ -58,22 +66,14 @@ pub fn write_access_intent(
     let record = access_record(&gateway.log, access, judgement, sequence);
     match gateway.log.begin_access(&record) {
         Ok(open) => Ok(gateway.accesses.enter(open, record, counts)),
-        Err(error) if judgement.duties.help_line => {
-            untraced_help_line(&error);
+        Err(error) => {
+            gateway.log.pass_unwritten(&record, error).map_err(|error| untraceable(&error))?;
             Ok(gateway.accesses.untraced(counts))
         }
-        Err(error) => Err(untraceable(&error)),
     }
 }
 
-/// Help-lines pass in every mode.
-fn untraced_help_line(error: &AppendError) {
-    METRICS.append_failures.add(1);
-    tracing::error!(%error, "a help-line passes although the journal takes no record");
-}
-
 fn untraceable(error: &AppendError) -> NoWay {
-    METRICS.append_failures.add(1);
     tracing::error!(%error, "the journal takes no record: accesses are refused until it does");
     NoWay::Untraceable
 }

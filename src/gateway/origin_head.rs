@@ -19,10 +19,10 @@ pub enum InvalidHead {
     TransferCoding,
 }
 
-/// Refuses what must not reach a client.
-pub fn check<B>(response: &Response<B>) -> Result<(), InvalidHead> {
+/// Refuses what must not reach a client; `asked`: to change the protocol.
+pub fn check<B>(response: &Response<B>, asked: bool) -> Result<(), InvalidHead> {
     match response.status() {
-        StatusCode::SWITCHING_PROTOCOLS => Err(InvalidHead::NotAsked),
+        StatusCode::SWITCHING_PROTOCOLS if !asked => Err(InvalidHead::NotAsked),
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(InvalidHead::ProxyAuthentication),
         _ if !is_plainly_chunked_or_not_at_all(response.headers()) => Err(InvalidHead::TransferCoding),
         _ => Ok(()),
@@ -79,7 +79,8 @@ mod tests {
             (101, &[], Err(InvalidHead::NotAsked)),
             (407, &[], Err(InvalidHead::ProxyAuthentication)),
         ] {
-            assert_eq!(check(&head(status, codings)), expected, "{status} {codings:?}");
+            assert_eq!(check(&head(status, codings), false), expected, "{status} {codings:?}");
         }
+        assert_eq!(check(&head(101, &[]), true), Ok(()));
     }
 }

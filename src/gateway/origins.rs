@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ::http::header::PROXY_AUTHORIZATION;
+use ::http::header::{PROXY_AUTHORIZATION, UPGRADE};
 use ::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::access::{Ending, Host, Target};
@@ -44,6 +45,7 @@ pub struct Link {
     /// The address by which accesses are judged; `None` where the parent proxy knows it.
     pub address: Option<IpAddr>,
     parent: Option<Arc<Parent>>,
+    absolute_form: bool,
     /// Of its row in the stream of connections; 0 for a help-line.
     pub sequence: u64,
     /// Help-line links are never shared with other accesses: their row names nobody.
@@ -55,14 +57,21 @@ pub struct Link {
     /// Whether the last request's body has been taken whole.
     sent: Arc<AtomicBool>,
     task: JoinHandle<()>,
+    /// Told before a request that may turn the connection into a tunnel: then its row is completed by who relays.
+    upgrading: Arc<AtomicBool>,
+    /// Dropped with the link, or by who relays, when the connection is over.
+    over: Option<oneshot::Sender<()>>,
 }
+
+/// Keeps the row of an upgraded connection open while bytes move.
+pub struct Kept(#[expect(dead_code, reason = "its end is the message")] Option<oneshot::Sender<()>>);
 
 impl Link {
     /// Speaks HTTP/1.1 over a dialled stream. The connection's row is completed when it closes.
     pub async fn open(
-        Reached { stream, parent }: Reached,
+        Reached { stream, parent, absolute_form }: Reached,
         target: &Target,
-        ConnectionIntent { mut flow, sequence }: ConnectionIntent,
+        ConnectionIntent { mut flow, sequence, .. }: ConnectionIntent,
         limits: &Limits,
     ) -> Result<Link, hyper::Error> {
         let peer = stream.peer;
@@ -81,8 +90,16 @@ impl Link {
             .await?;
         // Only a link whose answer was complete is ended by us.
         flow.if_dropped(Ending::Complete);
+        let upgrading = Arc::new(AtomicBool::new(false));
+        let (over, is_over) = oneshot::channel::<()>();
+        let may_be_upgraded = upgrading.clone();
         let task = tasks::spawn("origin connection", async move {
-            let ending = match connection.await {
+            let ending = match connection.with_upgrades().await {
+                Ok(()) if may_be_upgraded.load(Ordering::Relaxed) => {
+                    // An error means that the sender is gone, which is what is waited for.
+                    let _ = is_over.await;
+                    Ending::Complete
+                }
                 Ok(()) => Ending::Complete,
                 Err(error) => origin_fault::ending(&error),
             };
@@ -94,6 +111,7 @@ impl Link {
             peer,
             address: target.address,
             parent,
+            absolute_form,
             sequence,
             nameless,
             used: false,
@@ -101,9 +119,12 @@ impl Link {
             heard,
             sent: Arc::new(AtomicBool::new(true)),
             task,
+            upgrading,
+            over: Some(over),
         })
     }
 
+    /// Whether the peer is the parent proxy, with or without a tunnel through it.
     pub fn is_to_parent(&self) -> bool {
         self.parent.is_some()
     }
@@ -114,19 +135,21 @@ impl Link {
     }
 
     /// Sends a request and waits for the head of its answer, as long as the request moves and then `stall` at most (and
-    /// at most twice that). The permit is policy's last answer for it.
+    /// at most twice that). The permit is policy's last answer for it, and is given back for what else it may move.
     pub async fn send(
         &mut self,
-        _permit: RelayPermit,
+        permit: RelayPermit,
         mut request: Request<RequestBody>,
         stall: Duration,
-    ) -> Result<Response<Incoming>, SendError> {
+    ) -> Result<(Response<Incoming>, RelayPermit), SendError> {
         self.used = true;
+        let asks_upgrade = request.headers().contains_key(UPGRADE);
+        self.upgrading.store(asks_upgrade, Ordering::Relaxed);
         self.sent = request.body().ended().clone();
         self.heard.asked();
         let counts = request.body().counts().clone();
         let origin_form = request.uri().clone();
-        if let Some(parent) = &self.parent {
+        if let (Some(parent), true) = (&self.parent, self.absolute_form) {
             for_parent(&mut request, parent, &self.host, self.port);
         }
         let mut sending = std::pin::pin!(self.sender.try_send_request(request));
@@ -149,9 +172,9 @@ impl Link {
             }
             None => self.fault(&error.into_error()),
         })?;
-        match origin_head::check(&response) {
-            Ok(()) => Ok(response),
-            Err(InvalidHead::ProxyAuthentication) if let Some(parent) = &self.parent => {
+        match origin_head::check(&response, asks_upgrade) {
+            Ok(()) => Ok((response, permit)),
+            Err(InvalidHead::ProxyAuthentication) if let (Some(parent), true) = (&self.parent, self.absolute_form) => {
                 parent.denies_us();
                 Err(SendError::Failed(Failure::Ours, Ending::Failed))
             }
@@ -160,6 +183,11 @@ impl Link {
                 Err(SendError::Failed(Failure::OriginBroken, Ending::OriginInvalid))
             }
         }
+    }
+
+    /// The connection has become a tunnel.
+    pub fn into_kept(mut self) -> Kept {
+        Kept(self.over.take())
     }
 
     fn fault(&self, error: &hyper::Error) -> SendError {

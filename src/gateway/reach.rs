@@ -18,11 +18,12 @@ const PARENTS_PART: u32 = 3;
 /// A connection to an origin, or to the parent proxy that speaks for it.
 pub struct Reached {
     pub stream: OriginStream,
-    /// Where requests go to it and not through it: no tunnel hides it.
     pub parent: Option<Arc<Parent>>,
+    /// Whether requests are the parent proxy's to read: no tunnel leads through it.
+    pub absolute_form: bool,
 }
 
-/// Dials, and notes both ends in the connection's record. The access's address is then the one that answered.
+/// Dials as soon as the intents are durable, and notes both ends in the connection's record. The access's address is then the one that answered.
 pub async fn reach(
     connection: &ClientConnection,
     snapshot: &Snapshot,
@@ -30,6 +31,7 @@ pub async fn reach(
     way: Way,
     (flow, intent): (&AccessFlow, &ConnectionIntent),
 ) -> Result<Reached, NoWay> {
+    intent.is_durable().await?;
     let limit = snapshot.config.limits.dial;
     let flag = |flag: Flags| {
         flow.amend(|record| record.flags.insert(flag));
@@ -71,7 +73,7 @@ async fn reach_origin(
     let stream = origin::dial(way.permit, &way.addresses, limit, memory).await.map_err(NoWay::Undialled)?;
     note_ends(intent, &stream);
     access.target.address = Some(stream.peer.ip());
-    Ok(Reached { stream, parent: None })
+    Ok(Reached { stream, parent: None, absolute_form: false })
 }
 
 async fn reach_parent(
@@ -91,10 +93,10 @@ async fn reach_parent(
     note_ends(intent, &stream);
     let target = &access.target;
     if target.scheme != Scheme::Tunnel {
-        return Ok(Reached { stream, parent: Some(parent.clone()) });
+        return Ok(Reached { stream, parent: Some(parent.clone()), absolute_form: true });
     }
     match parent.open_tunnel(&mut stream.stream, &target.host, target.port, limit).await {
-        Ok(()) => Ok(Reached { stream, parent: None }),
+        Ok(()) => Ok(Reached { stream, parent: Some(parent.clone()), absolute_form: false }),
         Err(error) => {
             tracing::debug!(%error, "the parent proxy opens no tunnel");
             if let TunnelError::Denied = error {

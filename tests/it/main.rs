@@ -7,6 +7,8 @@
 
 mod harness;
 
+mod clients;
+mod crowd;
 mod docs;
 mod durability;
 mod guard;
@@ -15,9 +17,11 @@ mod log;
 mod origins;
 mod own_ground;
 mod parent;
+mod probes;
 mod proxy;
 mod refusals;
 mod reload;
+mod slow;
 mod start;
 mod streaming;
 mod tidy;

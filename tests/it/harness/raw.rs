@@ -76,6 +76,17 @@ impl Line {
         std::mem::replace(&mut self.pending, rest)
     }
 
+    /// Exactly `n` bytes, or `None` when the other side leaves first, whenever that is.
+    pub async fn try_hear(&mut self, n: usize) -> Option<Vec<u8>> {
+        while self.pending.len() < n {
+            if self.stream.read_buf(&mut self.pending).await.unwrap_or(0) == 0 {
+                return None;
+            }
+        }
+        let rest = self.pending.split_off(n);
+        Some(std::mem::replace(&mut self.pending, rest))
+    }
+
     /// These bytes and no others come next.
     pub async fn expect(&mut self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
