@@ -74,7 +74,7 @@ impl Ruleset {
         })
     }
 
-    /// An address about to be dialled: `target.address` is set.
+    /// An address about to be dialled: `target.address` is set, but where somebody else is to resolve the name.
     pub fn decide_address(&self, access: &Access) -> Decision<AddressAction> {
         self.decide(access, Stage::Address, |verdict| match verdict {
             Verdict::Refuse => AddressAction::Refuse,
