@@ -5,7 +5,7 @@
 //! that is torn does not count.
 //!
 //! ```text
-//! recovered 4211 <crc>                          every intent has its completion; so many completions in the lane
+//! recovered 4211 <crc>                          every intent has its completion; so many rows in the lane
 //! batch 1 512 1 0 1 98304 <crc>                 rows 1 to 512 of the lane, from and to (segment, offset)
 //! ack 512 1 98304 1795421700123456 <crc>        the store has everything up to row 512, which ends there; when
 //! ```
@@ -32,7 +32,7 @@ pub(super) struct Ledger {
 pub(super) struct State {
     pub acked: Acked,
     pub pending: Option<Cut>,
-    /// Completions in the lane, once it has been recovered.
+    /// Rows in the lane, once it has been recovered.
     pub recovered: Option<u64>,
     /// Since when the store has all that lies before a segment, oldest first.
     pub passed: Vec<(u32, Timestamp)>,
@@ -68,8 +68,7 @@ impl Ledger {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             bytes => bytes?,
         };
-        let mut state = State::default();
-        String::from_utf8_lossy(&bytes).split('\n').for_each(|line| state.apply(line));
+        let state = State::read(&bytes);
         let mut ledger = Ledger {
             disk: disk.clone(),
             folder: folder.to_owned(),
@@ -102,8 +101,8 @@ impl Ledger {
         if self.bytes > LONG { self.shorten() } else { Ok(()) }
     }
 
-    pub(super) fn recovered(&mut self, completions: u64) -> io::Result<()> {
-        self.note(&format!("recovered {completions}"))?;
+    pub(super) fn recovered(&mut self, rows: u64) -> io::Result<()> {
+        self.note(&format!("recovered {rows}"))?;
         self.sync()
     }
 
@@ -141,8 +140,8 @@ impl Ledger {
 
     fn shorten(&mut self) -> io::Result<()> {
         let mut text = with_checksum(&ack_line(&self.state.acked));
-        if let Some(completions) = self.state.recovered {
-            text.push_str(&with_checksum(&format!("recovered {completions}")));
+        if let Some(rows) = self.state.recovered {
+            text.push_str(&with_checksum(&format!("recovered {rows}")));
         }
         self.file = Some(write_aside(&*self.disk, &self.folder, &self.name, text.as_bytes())?);
         self.bytes = text.len() as u64;
@@ -159,6 +158,12 @@ fn with_checksum(line: &str) -> String {
 }
 
 impl State {
+    pub(super) fn read(ledger: &[u8]) -> State {
+        let mut state = State::default();
+        String::from_utf8_lossy(ledger).split('\n').for_each(|line| state.apply(line));
+        state
+    }
+
     /// Reads a line; one that is torn says nothing.
     fn apply(&mut self, line: &str) {
         let Some((line, crc)) = line.rsplit_once(' ') else { return };
@@ -183,7 +188,7 @@ impl State {
                 self.acked = Acked { last, place, at };
                 self.pending = None;
             }
-            (Some("recovered"), &[completions]) => self.recovered = Some(completions),
+            (Some("recovered"), &[rows]) => self.recovered = Some(rows),
             _ => {}
         }
     }

@@ -1,6 +1,7 @@
 //! From what is written to what is known good.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -40,8 +41,8 @@ as_written! {
     pub(super) struct WrittenPersons { recipients: Texts, }
     pub(super) struct WrittenLimits {
         header_ms: u64, header_bytes: u64, header_fields: u64, keep_alive_ms: u64, body_idle_ms: u64,
-        tunnel_idle_ms: u64, dial_ms: u64, detect_ms: u64, connections: u64, connections_per_client: u64,
-        drain_ms: u64,
+        pace_ms: u64, tunnel_idle_ms: u64, dial_ms: u64, detect_ms: u64, flows: u64, connections_per_client: u64,
+        requests_per_second: u64, request_burst: u64, drain_ms: u64,
     }
     pub(super) struct WrittenGuard { allow: Texts, }
     pub(super) struct WrittenLog { level: String, }
@@ -278,15 +279,18 @@ impl Check<'_> {
             header_fields: self.size(&w.header_fields, default::HEADER_FIELDS, 10..=1_000),
             keep_alive: self.millis(&w.keep_alive_ms, default::KEEP_ALIVE_MS, 0..=HOUR_MS),
             body_idle: self.millis(&w.body_idle_ms, default::BODY_IDLE_MS, 1_000..=24 * HOUR_MS),
+            pace: self.millis(&w.pace_ms, default::PACE_MS, 100..=HOUR_MS),
             tunnel_idle: self.millis(&w.tunnel_idle_ms, default::TUNNEL_IDLE_MS, 1_000..=24 * HOUR_MS),
             dial: self.millis(&w.dial_ms, default::DIAL_MS, 100..=120_000),
             detect: self.millis(&w.detect_ms, default::DETECT_MS, 10..=60_000),
-            connections: self.size(&w.connections, default::CONNECTIONS, 1..=1_000_000),
+            flows: self.size(&w.flows, default::FLOWS, 1..=1_000_000),
             connections_per_client: self.size(
                 &w.connections_per_client,
                 default::CONNECTIONS_PER_CLIENT,
                 1..=1_000_000,
             ),
+            requests_per_second: self.count(&w.requests_per_second, default::REQUESTS_PER_SECOND, 1..=1_000_000),
+            request_burst: self.count(&w.request_burst, default::REQUEST_BURST, 1..=1_000_000),
             drain: self.millis(&w.drain_ms, default::DRAIN_MS, 0..=HOUR_MS),
         }
     }
@@ -343,6 +347,11 @@ impl Check<'_> {
     fn size(&mut self, written: &Option<At<u64>>, default: u64, range: RangeInclusive<u64>) -> usize {
         // Every range above ends far below 2^32.
         self.number(written, default, range) as usize
+    }
+
+    fn count(&mut self, written: &Option<At<u64>>, default: u64, range: RangeInclusive<u64>) -> NonZeroU32 {
+        // Every range above begins at one and ends below 2^32.
+        NonZeroU32::new(self.number(written, default, range) as u32).unwrap_or(NonZeroU32::MIN)
     }
 
     fn millis(&mut self, written: &Option<At<u64>>, default: u64, range: RangeInclusive<u64>) -> Duration {

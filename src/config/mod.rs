@@ -16,6 +16,7 @@ pub(crate) mod suggest;
 pub(crate) mod written;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -161,12 +162,18 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// A body or a response may stand still this long.
     pub body_idle: Duration,
+    /// While we wait for a client to send a body or to take an answer, 1 KiB must move in this time.
+    pub pace: Duration,
     pub tunnel_idle: Duration,
     pub dial: Duration,
     /// The first bytes of a tunnel: after this time the client counts as silent.
     pub detect: Duration,
-    pub connections: usize,
+    /// Client connections, tunnels included, and accesses: at once, of all clients together.
+    pub flows: usize,
     pub connections_per_client: usize,
+    pub requests_per_second: NonZeroU32,
+    /// So many requests of one client may come at once before the rate counts.
+    pub request_burst: NonZeroU32,
     /// At the end, open flows have this long to finish.
     pub drain: Duration,
 }

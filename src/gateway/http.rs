@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
-use ::http::{Request, Response, Uri, Version, request};
+use ::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use ::http::{Request, Response, StatusCode, Uri, Version, request};
+use http_body::Body;
 use hyper::body::Incoming;
 
 use crate::access::{Access, Ending, Host, Target, Visit};
@@ -13,13 +14,14 @@ use crate::policy::RelayPermit;
 
 use super::answer::Failure;
 use super::body::{OnComplete, ReplyBody, RequestBody, ResponseBody};
-use super::connection::ClientConnection;
+use super::connection::{ClientConnection, Obstacle};
 use super::flows::AccessFlow;
 use super::origins::{Link, SendError};
 use super::record::Judgement;
-use super::reply::{Failed, Reply, end_failed};
+use super::reply::{Failed, Reply, and_close, end_failed};
+use super::upgrade::{self, ClientUpgrade};
 use super::way::{self, NoWay};
-use super::{Snapshot, headers, judge, own_pages};
+use super::{Snapshot, headers, judge, origin_head, own_pages};
 
 const HTTP_PORT: u16 = 80;
 
@@ -27,7 +29,7 @@ const HTTP_PORT: u16 = 80;
 pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incoming>) -> Response<ReplyBody> {
     let snapshot = connection.gateway.snapshot.load_full();
     let reply = Reply::new(&connection.gateway, &snapshot, request.headers());
-    let target = match read_target(&request) {
+    let target = match read_target(connection, &request) {
         Ok(Asked::Origin(target)) => target,
         Ok(Asked::Ourselves) => return own_pages::serve(connection, &snapshot, &reply, &request),
         Ok(Asked::NoProxyRequest) => return own_pages::setup(connection, &snapshot, &reply, &request),
@@ -54,6 +56,26 @@ pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incom
     }
 }
 
+/// Answers a request that nobody looks into: what it is, or how many there are, is reason enough.
+pub fn turn_down(
+    connection: &ClientConnection,
+    request: &Request<Incoming>,
+    obstacle: Obstacle,
+) -> Response<ReplyBody> {
+    let snapshot = connection.gateway.snapshot.load();
+    let reply = Reply::new(&connection.gateway, &snapshot, request.headers());
+    let method = if obstacle.unread { "" } else { request.method().as_str() };
+    let mut access = own_pages::access_of_nothing(connection, &snapshot, method);
+    if let (false, Ok(Asked::Origin(target))) = (obstacle.unread, read_target(connection, request)) {
+        access.target = target;
+    }
+    let mut response = reply.failed(&access, obstacle.failure, obstacle.failure.ending());
+    if matches!(obstacle.failure, Failure::TooManyRequests | Failure::TooManyConnections | Failure::TooBusy) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if obstacle.closes { and_close(response) } else { response }
+}
+
 /// Why a request is not answered by its origin.
 enum Stop {
     /// Before an intent was written: the answer makes the row.
@@ -68,8 +90,12 @@ impl From<NoWay> for Stop {
     }
 }
 
-/// A request ready for an origin, in its parts.
-type Outgoing = (request::Parts, Incoming);
+/// A request ready for an origin, in its parts; a body where there is one.
+struct Outgoing {
+    head: request::Parts,
+    body: Option<Incoming>,
+    upgrade: Option<ClientUpgrade>,
+}
 
 /// Sends the request on over an idle link of this client, or a new one.
 async fn forward(
@@ -77,10 +103,15 @@ async fn forward(
     snapshot: &Snapshot,
     access: &mut Access,
     judgement: Judgement,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<ReplyBody>, Stop> {
+    let upgrade = ClientUpgrade::asked(&mut request, &connection.taken);
     let (head, body) = request.into_parts();
-    let outgoing = (outgoing(connection, &access.target, head), body);
+    let body = Some(body).filter(|body| !body.is_end_stream());
+    let mut outgoing = Outgoing { head: outgoing(connection, &access.target, head), body, upgrade };
+    if outgoing.upgrade.is_some() {
+        upgrade::ask(&mut outgoing.head.headers);
+    }
     let nameless = judgement.duties.help_line;
     let Some(link) = connection.origins.take(&access.target.host, access.target.port, nameless).await else {
         return forward_anew(connection, snapshot, access, judgement, outgoing, None).await;
@@ -88,11 +119,14 @@ async fn forward(
     access.target.address = Some(link.peer.ip());
     let (permit, judgement) = send_permit(snapshot, access, &judgement)?;
     let flow = way::write_access_intent(connection, access, &judgement, link.sequence, Arc::default())?;
+    if connection.gateway.log.before_traffic().await.is_err() {
+        return Err(Stop::Failed(end_failed(flow, Failure::NotRecorded, Ending::Failed)));
+    }
     match send(connection, snapshot, link, permit, flow, outgoing).await {
         Ok(response) => Ok(response),
         Err(Unsent::Failed(failed)) => Err(Stop::Failed(failed)),
-        // The origin closed the kept connection at the same moment. Nothing was sent: the same access goes on anew.
-        Err(Unsent::NotSent(flow, outgoing)) => {
+        // The origin closed the kept connection at the same moment: the same access goes on anew.
+        Err(Unsent::Again(flow, outgoing)) => {
             forward_anew(connection, snapshot, access, judgement, *outgoing, Some(flow)).await
         }
     }
@@ -130,7 +164,7 @@ async fn forward_anew(
     };
     send(connection, snapshot, link, permit, flow, outgoing).await.map_err(|unsent| match unsent {
         Unsent::Failed(failed) => Stop::Failed(failed),
-        Unsent::NotSent(flow, _) => Stop::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)),
+        Unsent::Again(flow, _) => Stop::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)),
     })
 }
 
@@ -143,8 +177,9 @@ fn send_permit(snapshot: &Snapshot, access: &Access, earlier: &Judgement) -> Res
 
 /// Why a request over a link got no answer.
 enum Unsent {
-    /// Not a byte of it has left: it may be sent again.
-    NotSent(AccessFlow, Box<Outgoing>),
+    /// Not a byte of it has left, or it is safe and the kept link gave not a byte of an answer (RFC 9110 §9.2.2): it may
+    /// be sent again.
+    Again(AccessFlow, Box<Outgoing>),
     Failed(Failed),
 }
 
@@ -155,37 +190,41 @@ async fn send(
     mut link: Link,
     permit: RelayPermit,
     flow: AccessFlow,
-    (head, body): Outgoing,
+    Outgoing { head, body, upgrade }: Outgoing,
 ) -> Result<Response<ReplyBody>, Unsent> {
     let stall = snapshot.config.limits.body_idle;
+    let may_be_asked_twice = link.is_used() && body.is_none() && upgrade.is_none() && head.method.is_safe();
+    let again = may_be_asked_twice.then(|| head.clone());
     let body = RequestBody::new(body, flow.counts().clone(), stall);
-    let sending = link.send(permit, Request::from_parts(head, body));
-    match tokio::time::timeout(stall, sending).await {
-        Ok(Ok(response)) => {
-            METRICS.accesses_forwarded.add(1);
-            Ok(incoming(connection, response, link, flow, stall))
-        }
-        Ok(Err(SendError::NotSent(request))) => {
+    match link.send(permit, Request::from_parts(head, body), stall).await {
+        Ok((response, permit)) => match upgrade {
+            Some(upgrade) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                METRICS.accesses_tunnelled.add(1);
+                let idle = snapshot.config.limits.tunnel_idle;
+                Ok(upgrade.accept(&connection.gateway.via, response, link.into_kept(), flow, permit, idle))
+            }
+            _ => {
+                METRICS.accesses_forwarded.add(1);
+                Ok(incoming(connection, response, link, flow, stall))
+            }
+        },
+        Err(SendError::NotSent(request)) => {
             let (head, body) = request.into_parts();
-            Err(Unsent::NotSent(flow, Box::new((head, body.into_inner()))))
+            Err(Unsent::Again(flow, Box::new(Outgoing { head, body: body.into_inner(), upgrade })))
         }
-        Ok(Err(SendError::Failed(error))) => {
-            let (failure, ending) = fault_of(&error);
+        Err(SendError::Unanswered) => Err(match again {
+            Some(head) => Unsent::Again(flow, Box::new(Outgoing { head, body: None, upgrade: None })),
+            None => Unsent::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)),
+        }),
+        Err(SendError::Failed(failure, ending)) => {
+            // Where it was the client's bytes, we know more of it than the origin's side does.
+            let (failure, ending) = match connection.phase.ending() {
+                Some(ending @ Ending::ClientInvalid) => (Failure::RequestUnreadable, ending),
+                Some(ending) => (failure, ending),
+                None => (failure, ending),
+            };
             Err(Unsent::Failed(end_failed(flow, failure, ending)))
         }
-        Err(_) => Err(Unsent::Failed(end_failed(flow, Failure::OriginTimedOut, Ending::TimedOut))),
-    }
-}
-
-/// Whose fault it was that a request got no response.
-fn fault_of(error: &hyper::Error) -> (Failure, Ending) {
-    if error.is_parse() {
-        (Failure::OriginBroken, Ending::OriginInvalid)
-    } else if error.is_user() {
-        // Our own request body failed: the client broke off or stalled.
-        (Failure::RequestTimedOut, Ending::ClientClosed)
-    } else {
-        (Failure::OriginBroken, Ending::OriginClosed)
     }
 }
 
@@ -198,18 +237,13 @@ fn incoming(
     stall: Duration,
 ) -> Response<ReplyBody> {
     let (mut head, body) = response.into_parts();
-    headers::remove_hop_by_hop(&mut head.headers);
-    connection.gateway.via.sign(head.version, &mut head.headers);
-    head.version = Version::HTTP_11;
+    origin_head::outward(&mut head, &connection.gateway.via);
     let status = head.status.as_u16();
     let on_complete: OnComplete = {
-        let (origins, phase) = (connection.origins.clone(), connection.phase.clone());
-        Box::new(move || {
-            origins.keep(link);
-            phase.waiting();
-        })
+        let origins = connection.origins.clone();
+        Box::new(move || origins.keep(link))
     };
-    let body = ResponseBody::new(body, stall, flow, status, on_complete);
+    let body = ResponseBody::new(body, stall, (flow, status), connection.phase.clone(), on_complete);
     Response::from_parts(head, ReplyBody::Origin(body))
 }
 
@@ -250,10 +284,13 @@ pub enum InvalidRequest {
     Port,
 }
 
-fn read_target(request: &Request<Incoming>) -> Result<Asked, InvalidRequest> {
+fn read_target(connection: &ClientConnection, request: &Request<Incoming>) -> Result<Asked, InvalidRequest> {
     let uri = request.uri();
     let Some(authority) = uri.authority() else {
-        return Ok(Asked::NoProxyRequest);
+        return match &connection.inside {
+            Some((_, port)) => read_inside(request, *port),
+            None => Ok(Asked::NoProxyRequest),
+        };
     };
     if authority.as_str().contains('@') {
         return Err(InvalidRequest::Host);
@@ -267,6 +304,18 @@ fn read_target(request: &Request<Incoming>) -> Result<Asked, InvalidRequest> {
     }
     check_host_fields(request.headers(), &host, port)?;
     let path_and_query = uri.path_and_query().map_or("/", |p| p.as_str());
+    Ok(Asked::Origin(Target::http(host, port, path_and_query)))
+}
+
+/// Origin form inside a tunnel: what `Host` names is what is asked, whatever the tunnel was asked for.
+fn read_inside(request: &Request<Incoming>, tunnel_port: u16) -> Result<Asked, InvalidRequest> {
+    let named = request.headers().get(HOST).and_then(|field| field.to_str().ok()).ok_or(InvalidRequest::Host)?;
+    let (host, port) = read_authority(split_port(named), named, tunnel_port)?;
+    if own_pages::is_ours(&host) {
+        return Ok(Asked::Ourselves);
+    }
+    // `*` asks the server and not one of its pages (RFC 9112 §3.2.4); the log knows no difference.
+    let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str());
     Ok(Asked::Origin(Target::http(host, port, path_and_query)))
 }
 
@@ -284,7 +333,7 @@ fn check_host_fields(headers: &HeaderMap, host: &Host, port: u16) -> Result<(), 
 }
 
 /// The host part of `host:port`, brackets included.
-fn split_port(authority: &str) -> &str {
+pub fn split_port(authority: &str) -> &str {
     match authority.rfind(':') {
         Some(at) if !authority[at..].contains(']') => &authority[..at],
         _ => authority,
@@ -327,7 +376,5 @@ fn refuse_invalid(
 ) -> Response<ReplyBody> {
     let access = own_pages::access_to_nothing(connection, snapshot, request);
     tracing::debug!(?fault, "a request names no target");
-    let mut response = reply.failed(&access, Failure::RequestUnreadable, Ending::ClientInvalid);
-    response.headers_mut().insert(::http::header::CONNECTION, HeaderValue::from_static("close"));
-    response
+    and_close(reply.failed(&access, Failure::RequestUnreadable, Ending::ClientInvalid))
 }

@@ -5,11 +5,17 @@
 //! link is either in use or idle here; when the client leaves, its links are closed with it.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use http::Request;
+use ::http::header::UPGRADE;
+use ::http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::access::{Ending, Host};
 use crate::config::Limits;
@@ -17,12 +23,16 @@ use crate::origin::OriginStream;
 use crate::policy::RelayPermit;
 use crate::tasks;
 
+use super::answer::Failure;
 use super::body::RequestBody;
-use super::counted::Counted;
+use super::counted::{Counted, Heard};
 use super::way::ConnectionIntent;
+use super::{origin_fault, origin_head};
 
 /// Idle origin connections kept for one client connection; the oldest goes when another is to be kept.
 const IDLE_MAX: usize = 8;
+/// A link that takes longer to be ready is not worth the wait: a new one is a round trip away.
+const READY_WITHIN: Duration = Duration::from_millis(100);
 
 /// One kept-alive connection to an origin.
 pub struct Link {
@@ -34,47 +44,129 @@ pub struct Link {
     pub sequence: u64,
     /// Help-line links are never shared with other accesses: their row names nobody.
     nameless: bool,
+    /// It has served a request before.
+    used: bool,
     sender: SendRequest<RequestBody>,
+    heard: Arc<Heard>,
+    /// Whether the last request's body has been taken whole.
+    sent: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+    /// Told before a request that may turn the connection into a tunnel: then its row is completed by who relays.
+    upgrading: Arc<AtomicBool>,
+    /// Dropped with the link, or by who relays, when the connection is over.
+    over: Option<oneshot::Sender<()>>,
 }
+
+/// Keeps the row of an upgraded connection open while bytes move.
+pub struct Kept(#[expect(dead_code, reason = "its end is the message")] Option<oneshot::Sender<()>>);
 
 impl Link {
     /// Speaks HTTP/1.1 over a dialled stream. The connection's row is completed when it closes.
     pub async fn open(
         stream: OriginStream,
         (host, port): (Host, u16),
-        ConnectionIntent { flow, sequence }: ConnectionIntent,
+        ConnectionIntent { mut flow, sequence, .. }: ConnectionIntent,
         limits: &Limits,
     ) -> Result<Link, hyper::Error> {
         let peer = stream.peer;
         let nameless = sequence == 0;
-        let io = TokioIo::new(Counted::new(stream.stream, flow.counts().clone()));
+        let head_bytes = limits.header_bytes.max(8192);
+        let heard = Heard::new(head_bytes);
+        let io = TokioIo::new(Counted::new(stream.stream, flow.counts().clone(), heard.clone()));
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(true)
+            // Old servers fold lines and leave spaces before colons: we write both anew (RFC 9112 §5.1, §5.2).
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true)
             .max_headers(limits.header_fields)
-            .max_buf_size(limits.header_bytes.max(8192))
+            .max_buf_size(head_bytes)
             .handshake(io)
             .await?;
-        tasks::spawn("origin connection", async move {
-            let ending = match connection.await {
+        // Only a link whose answer was complete is ended by us.
+        flow.if_dropped(Ending::Complete);
+        let upgrading = Arc::new(AtomicBool::new(false));
+        let (over, is_over) = oneshot::channel::<()>();
+        let may_be_upgraded = upgrading.clone();
+        let task = tasks::spawn("origin connection", async move {
+            let ending = match connection.with_upgrades().await {
+                Ok(()) if may_be_upgraded.load(Ordering::Relaxed) => {
+                    // An error means that the sender is gone, which is what is waited for.
+                    let _ = is_over.await;
+                    Ending::Complete
+                }
                 Ok(()) => Ending::Complete,
-                Err(error) if error.is_parse() => Ending::OriginInvalid,
-                Err(_) => Ending::OriginClosed,
+                Err(error) => origin_fault::ending(&error),
             };
             flow.finish(None, ending);
         });
-        Ok(Link { host, port, peer, sequence, nameless, sender })
+        let sent = Arc::new(AtomicBool::new(true));
+        let (used, over) = (false, Some(over));
+        Ok(Link { host, port, peer, sequence, nameless, used, sender, heard, sent, task, upgrading, over })
     }
 
-    /// Sends a request. The permit is policy's last answer for it.
+    /// Whether it has served a request before: the origin may have closed it at any moment since.
+    pub fn is_used(&self) -> bool {
+        self.used
+    }
+
+    /// Sends a request and waits for the head of its answer, as long as the request moves and then `stall` at most (and
+    /// at most twice that). The permit is policy's last answer for it, and is given back for what else it may move.
     pub async fn send(
         &mut self,
-        _permit: RelayPermit,
+        permit: RelayPermit,
         request: Request<RequestBody>,
-    ) -> Result<http::Response<hyper::body::Incoming>, SendError> {
-        self.sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
+        stall: Duration,
+    ) -> Result<(Response<Incoming>, RelayPermit), SendError> {
+        self.used = true;
+        let asks_upgrade = request.headers().contains_key(UPGRADE);
+        self.upgrading.store(asks_upgrade, Ordering::Relaxed);
+        self.sent = request.body().ended().clone();
+        self.heard.asked();
+        let counts = request.body().counts().clone();
+        let mut sending = std::pin::pin!(self.sender.try_send_request(request));
+        let answered = loop {
+            let before = counts.up();
+            match tokio::time::timeout(stall, &mut sending).await {
+                Ok(answered) => break answered,
+                Err(_) if counts.up() == before => {
+                    return Err(SendError::Failed(Failure::OriginTimedOut, Ending::TimedOut));
+                }
+                Err(_) => {}
+            }
+        };
+        self.heard.answered();
+        let response = answered.map_err(|mut error| match error.take_message() {
             Some(request) => SendError::NotSent(Box::new(request)),
-            None => SendError::Failed(error.into_error()),
-        })
+            None => self.fault(&error.into_error()),
+        })?;
+        match origin_head::check(&response, asks_upgrade) {
+            Ok(()) => Ok((response, permit)),
+            Err(invalid) => {
+                tracing::debug!(%invalid, "an origin's answer is not passed on");
+                Err(SendError::Failed(Failure::OriginBroken, Ending::OriginInvalid))
+            }
+        }
+    }
+
+    /// The connection has become a tunnel.
+    pub fn into_kept(mut self) -> Kept {
+        Kept(self.over.take())
+    }
+
+    fn fault(&self, error: &hyper::Error) -> SendError {
+        match origin_fault::of_request(error) {
+            (_, Ending::OriginClosed) if self.heard.is_nothing() => SendError::Unanswered,
+            (failure, ending) => SendError::Failed(failure, ending),
+        }
+    }
+}
+
+/// An answer may be complete before its request is: what is left of the request has nobody to read it.
+impl Drop for Link {
+    fn drop(&mut self) {
+        if !self.sent.load(Ordering::Relaxed) {
+            self.task.abort();
+        }
     }
 }
 
@@ -82,8 +174,10 @@ impl Link {
 pub enum SendError {
     /// The connection was closed before the first byte was sent: the request may be sent on another.
     NotSent(Box<Request<RequestBody>>),
+    /// It may have reached the origin, which closed the connection without a byte of an answer.
+    Unanswered,
     /// It may have reached the origin.
-    Failed(hyper::Error),
+    Failed(Failure, Ending),
 }
 
 /// The idle links of one client connection.
@@ -95,8 +189,8 @@ impl Origins {
     pub async fn take(&self, host: &Host, port: u16, nameless: bool) -> Option<Link> {
         loop {
             let mut link = self.take_any(host, port, nameless)?;
-            // Ready when the exchange before is really over.
-            if link.sender.ready().await.is_ok() {
+            // Ready when the exchange before is really over, which is nearly always now.
+            if let Ok(Ok(())) = tokio::time::timeout(READY_WITHIN, link.sender.ready()).await {
                 return Some(link);
             }
         }
@@ -109,8 +203,11 @@ impl Origins {
         Some(links.swap_remove(at))
     }
 
-    /// Keeps a link for the next request.
+    /// Keeps a link for the next request, where the last one has been sent whole.
     pub fn keep(&self, link: Link) {
+        if !link.sent.load(Ordering::Relaxed) {
+            return;
+        }
         let mut links = self.links();
         if links.len() == IDLE_MAX {
             links.remove(0);

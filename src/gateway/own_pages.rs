@@ -66,10 +66,15 @@ pub fn setup(
 
 /// The access of a request that names no origin: it has its row all the same.
 pub fn access_to_nothing(connection: &ClientConnection, snapshot: &Snapshot, request: &Request<Incoming>) -> Access {
+    access_of_nothing(connection, snapshot, request.method().as_str())
+}
+
+/// The same where not even the method is known.
+pub fn access_of_nothing(connection: &ClientConnection, snapshot: &Snapshot, method: &str) -> Access {
     Access {
         client: Arc::new(connection.identify(snapshot)),
         target: nowhere(),
-        method: request.method().as_str().into(),
+        method: method.into(),
         visit: Visit::Unknown,
         start: connection.gateway.clock.now(),
     }

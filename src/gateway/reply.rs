@@ -1,5 +1,7 @@
 //! Answers of our own: refusals, failures, pages; each with its row.
 
+use std::sync::Arc;
+
 use ::http::header::{ACCEPT_LANGUAGE, CONNECTION, CONTENT_LANGUAGE, HeaderMap, HeaderName, HeaderValue};
 use ::http::{Response, StatusCode};
 
@@ -12,6 +14,7 @@ use super::answer::{self, BlockPage, ErrorPage, Failure, Language, School};
 use super::body::ReplyBody;
 use super::flows::AccessFlow;
 use super::record::{Judgement, access_record, close_access};
+use super::repeats::is_repeatable;
 use super::way::NoWay;
 use super::{Gateway, Snapshot, judge, own_pages};
 
@@ -22,6 +25,7 @@ const TIME_ZONE: &str = "Europe/Paris";
 const RULE_FAILURE: &str = "gateway-failure";
 const RULE_GUARD: &str = "gateway-guard";
 const RULE_OWN_PAGE: &str = "gateway-page";
+const RULE_HIDDEN_NAME: &str = "gateway-hidden-name";
 
 /// Words answers for one request.
 pub struct Reply<'a> {
@@ -91,10 +95,30 @@ impl<'a> Reply<'a> {
         failure: Failure,
         ending: Ending,
     ) -> Response<ReplyBody> {
+        let client = access.client.address;
+        if let Some(reference) = self.gateway.repeats.again(client, failure) {
+            return self.error_page(access, Failed { failure, reference });
+        }
         let reference = judgement.reference.unwrap_or_else(judge::new_reference);
         let status = failure.status().as_u16();
+        if is_repeatable(failure) && self.write_repeatable(access, &judgement, failure, reference) {
+            return self.error_page(access, Failed { failure, reference });
+        }
         self.write_row(access, &judgement, &Outcome { status: Some(status), ..Outcome::ended(ending) });
         self.error_page(access, Failed { failure, reference })
+    }
+
+    /// The first of a kind that a flood would repeat: its row stays open for those that follow within a minute. Says
+    /// whether it could be written.
+    fn write_repeatable(&self, access: &Access, judgement: &Judgement, failure: Failure, reference: Reference) -> bool {
+        let gateway = self.gateway;
+        let record = access_record(&gateway.log, access, judgement, 0);
+        let Ok(open) = gateway.log.begin_access(&record) else { return false };
+        let mut flow = gateway.accesses.enter(open, record, Arc::default());
+        flow.amend(|record| record.status = Some(failure.status().as_u16()));
+        flow.if_dropped(failure.ending());
+        gateway.repeats.first(access.client.address, failure, flow, reference);
+        true
     }
 
     /// The page of a failure that has its row.
@@ -143,6 +167,11 @@ impl<'a> Reply<'a> {
             Scheme::Http => answer::block_page(&block),
             Scheme::Https | Scheme::Tunnel => answer::connect_refusal_body(&block),
         }
+    }
+
+    /// A server might read a name in a tunnel's first bytes that we do not.
+    pub fn hidden_name(&self) -> Judgement {
+        self.own_judgement(ActionTaken::Refuse, RULE_HIDDEN_NAME)
     }
 
     pub fn school(&self) -> School<'a> {

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::access::{Access, ConnectionRecord, Ending, Host};
-use crate::accesslog::AppendError;
-use crate::metrics::METRICS;
+use crate::accesslog::{AccessLog, AppendError};
 use crate::origin::{self, DialError, Guarded, OriginStream, ResolveError};
 use crate::policy::DialPermit;
 use crate::relay::Counts;
@@ -100,6 +99,7 @@ pub async fn find(connection: &ClientConnection, snapshot: &Snapshot, access: &m
 /// The record of a connection that is about to be dialled, open in the journal.
 pub struct ConnectionIntent {
     pub flow: ConnectionFlow,
+    log: AccessLog,
     /// Of its row; 0 for a help-line, which nothing joins.
     pub sequence: u64,
 }
@@ -116,16 +116,17 @@ pub fn write_connection_intent(
     let mut record = connection_record(&gateway.log, &access.client, Some(judgement), connection.started, origin);
     record.protocol = access.target.protocol;
     connection.is_recorded();
+    let log = gateway.log.clone();
     match gateway.log.begin_connection(&record) {
         Ok(open) => {
             let sequence = if judgement.duties.help_line { 0 } else { open.sequence() };
-            Ok(ConnectionIntent { flow: gateway.connections.enter(open, record, Arc::default()), sequence })
+            let flow = gateway.connections.enter(open, record, Arc::default());
+            Ok(ConnectionIntent { flow, log, sequence })
         }
-        Err(error) if judgement.duties.help_line => {
-            untraced_help_line(&error);
-            Ok(ConnectionIntent { flow: gateway.connections.untraced(Arc::default()), sequence: 0 })
+        Err(error) => {
+            gateway.log.pass_unwritten(&record, error).map_err(|error| untraceable(&error))?;
+            Ok(ConnectionIntent { flow: gateway.connections.untraced(Arc::default()), log, sequence: 0 })
         }
-        Err(error) => Err(untraceable(&error)),
     }
 }
 
@@ -141,28 +142,21 @@ pub fn write_access_intent(
     let record = access_record(&gateway.log, access, judgement, sequence);
     match gateway.log.begin_access(&record) {
         Ok(open) => Ok(gateway.accesses.enter(open, record, counts)),
-        Err(error) if judgement.duties.help_line => {
-            untraced_help_line(&error);
+        Err(error) => {
+            gateway.log.pass_unwritten(&record, error).map_err(|error| untraceable(&error))?;
             Ok(gateway.accesses.untraced(counts))
         }
-        Err(error) => Err(untraceable(&error)),
     }
 }
 
-/// Help-lines pass in every mode.
-fn untraced_help_line(error: &AppendError) {
-    METRICS.append_failures.add(1);
-    tracing::error!(%error, "a help-line passes although the journal takes no record");
-}
-
 fn untraceable(error: &AppendError) -> NoWay {
-    METRICS.append_failures.add(1);
     tracing::error!(%error, "the journal takes no record: accesses are refused until it does");
     NoWay::Untraceable
 }
 
-/// Dials, and notes both ends in the connection's record.
+/// Dials as soon as the intents are as durable as the configuration wants them, and notes both ends in the connection's record.
 pub async fn dial(way: Way, intent: &ConnectionIntent, limit: Duration) -> Result<OriginStream, NoWay> {
+    intent.log.before_traffic().await.map_err(|error| untraceable(&error))?;
     let stream = origin::dial(way.permit, &way.addresses, limit).await.map_err(NoWay::Undialled)?;
     let (peer, local) = (stream.peer, stream.local);
     intent.flow.amend(|record: &mut ConnectionRecord| {

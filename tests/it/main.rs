@@ -13,6 +13,7 @@ mod docs;
 mod durability;
 mod layering;
 mod log;
+mod origins;
 mod own_ground;
 mod probes;
 mod proxy;

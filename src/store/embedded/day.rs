@@ -21,7 +21,7 @@ pub(super) const PURGED: i32 = -1;
 /// "ECLU": what `file` and a reader see in the header (sqlite.org, "application_id").
 const APPLICATION_ID: i32 = 0x4543_4C55;
 /// How long a writer waits for another process (hand-over, a search that brings in a dead lane) before it says "retry".
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// Rows are 250 to 400 bytes: larger pages mean fewer of them to write per commit.
 const PAGE_BYTES: u32 = 8192;
 /// Page cache of one open file, in KiB: the hot ends of the indexes of a school day.
@@ -86,7 +86,7 @@ pub(super) fn open_to_write(path: &Path) -> Result<Connection, DayError> {
 }
 
 /// SQLite would make the file readable by all; its neighbours get the mode and the owner of the file.
-fn make(path: &Path) -> std::io::Result<()> {
+pub(super) fn make(path: &Path) -> std::io::Result<()> {
     match fs::OpenOptions::new().write(true).create_new(true).mode(0o640).open(path) {
         Ok(file) => {
             let directory = path.parent().unwrap_or(Path::new("."));

@@ -7,7 +7,8 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::columns::{bind_row, columns, names, read_row};
 use super::day::{self, DayError};
-use crate::access::{Row, Stream};
+use super::gaps;
+use crate::access::{GapRow, Row, Stream};
 use crate::store::{Batch, StoreError};
 
 /// Day files kept open for writing: today, yesterday, and one that a gateway catches up with; each holds a page cache.
@@ -29,6 +30,7 @@ impl DayFiles {
     /// batch then completes it.
     pub fn insert(&mut self, batch: &Batch) -> Result<(), StoreError> {
         check(batch)?;
+        gaps::insert(&self.directory, &batch.gaps).map_err(|e| classify(&e))?;
         let days: Vec<_> = by_day(&batch.rows).into_iter().collect();
         days.chunks(OPEN_FILES).try_for_each(|days| self.insert_days(batch.token.stream, days))
     }
@@ -82,10 +84,12 @@ fn check(batch: &Batch) -> Result<(), StoreError> {
     let token = &batch.token;
     let belongs =
         |row: &&Row| row.stream() == token.stream && row.key().gateway == token.gateway && row.key().lane == token.lane;
-    match batch.rows.iter().find(|row| !belongs(row)) {
-        Some(row) => {
-            Err(StoreError::Poison(format!("{token}: the row {:?} is not of that lane and stream", row.key())))
-        }
+    if let Some(row) = batch.rows.iter().find(|row| !belongs(row)) {
+        return Err(StoreError::Poison(format!("{token}: the row {:?} is not of that lane and stream", row.key())));
+    }
+    let is_ours = |gap: &&GapRow| gap.stream == token.stream && gap.gateway == token.gateway && gap.lane == token.lane;
+    match batch.gaps.iter().find(|gap| !is_ours(gap)) {
+        Some(gap) => Err(StoreError::Poison(format!("{token}: {gap:?} is not of that lane and stream"))),
         None => Ok(()),
     }
 }

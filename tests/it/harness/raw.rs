@@ -8,6 +8,15 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use super::reply::{Head, Reply, finish, read_head};
 use super::soon;
 
+/// How the other side ended a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// In order (FIN).
+    Closed,
+    /// Broken off (RST).
+    Reset,
+}
+
 /// One end of a TCP connection in a test's hands.
 #[derive(Debug)]
 pub struct Line {
@@ -47,6 +56,11 @@ impl Line {
     /// Closes the writing half.
     pub async fn finish_saying(&mut self) {
         let _ = self.stream.shutdown().await;
+    }
+
+    /// Breaks off: the other side hears a reset and no end.
+    pub fn reset(self) {
+        self.stream.set_zero_linger().expect("an open socket");
     }
 
     /// Exactly `n` bytes.
@@ -98,10 +112,16 @@ impl Line {
 
     /// Everything until the other side closes; a reset counts as closing.
     pub async fn hear_all(&mut self) -> Vec<u8> {
+        self.hear_end().await.0
+    }
+
+    /// Everything until the other side ends the connection, and how it does.
+    pub async fn hear_end(&mut self) -> (Vec<u8>, End) {
         soon("hearing the other side close", async {
             loop {
                 match self.stream.read_buf(&mut self.pending).await {
-                    Ok(0) | Err(_) => return std::mem::take(&mut self.pending),
+                    Ok(0) => return (std::mem::take(&mut self.pending), End::Closed),
+                    Err(_) => return (std::mem::take(&mut self.pending), End::Reset),
                     Ok(_) => {}
                 }
             }

@@ -249,6 +249,11 @@ impl Site {
         *listen = format!("explicit = [{}]\n{listen}", explicit.join(", "));
         let rules = tables.entry("rules".into()).or_default();
         *rules = format!("directory = {:?}\n{rules}", self.rules().display().to_string());
+        // A test's browsers are one address and in a hurry: the rate of one device is for the tests that are about it.
+        let limits = tables.entry("limits".into()).or_default();
+        if !limits.contains("requests_per_second") {
+            limits.push_str("\nrequests_per_second = 100000\nrequest_burst = 100000");
+        }
         tables.iter().map(|(name, body)| format!("[{name}]\n{body}\n\n")).collect()
     }
 
