@@ -8,7 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use crate::access::Ending;
 use crate::relay::Counts;
 
 use super::client_io::Phase;
+use super::expectation::Wanted;
 use super::flows::AccessFlow;
 use super::{headers, origin_fault};
 
@@ -74,17 +75,24 @@ pub struct RequestBody {
     inner: Option<Paced>,
     counts: Arc<Counts>,
     ended: Arc<AtomicBool>,
+    /// Not a byte of it goes before that.
+    wanted: Option<Wanted>,
 }
 
 impl RequestBody {
     pub fn new(body: Option<Incoming>, counts: Arc<Counts>, limit: Duration) -> Self {
         let ended = Arc::new(AtomicBool::new(body.is_none()));
-        RequestBody { inner: body.map(|body| Paced::new(body, limit)), counts, ended }
+        RequestBody { inner: body.map(|body| Paced::new(body, limit)), counts, ended, wanted: None }
     }
 
     /// The client's body again, where nothing of it has been sent.
     pub fn into_inner(self) -> Option<Incoming> {
         self.inner.map(|paced| paced.body)
+    }
+
+    /// Lets it wait until the origin wants it.
+    pub fn waits_for(&mut self, wanted: Option<Wanted>) {
+        self.wanted = wanted;
     }
 
     /// Bytes that have gone, for who watches whether it moves.
@@ -103,6 +111,10 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(wanted) = &mut self.wanted {
+            ready!(wanted.poll(cx));
+            self.wanted = None;
+        }
         let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
         let frame = inner.poll_frame(cx);
         let ended = matches!(frame, Poll::Ready(None)) || inner.body.is_end_stream();

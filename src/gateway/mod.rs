@@ -16,6 +16,7 @@ mod client_io;
 mod connection;
 pub mod control;
 mod counted;
+mod expectation;
 mod flows;
 mod forward;
 mod headers;
