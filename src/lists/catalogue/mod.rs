@@ -3,7 +3,7 @@
 //! ```toml
 //! [[source]]
 //! name = "ut1"
-//! format = "squidguard"      # a folder of folders; hosts, domains, urls, expressions, cidr: one file
+//! format = "squidguard"      # a folder of folders; hosts, domains, urls, expressions, cidr, adblock: one file
 //! path = "ut1"               # beside this file, else among the downloaded lists
 //! optional = true            # absent is a note, not a problem
 //! category = "…"             # of a single file; in a squidguard folder the folders' names are the categories
@@ -51,6 +51,8 @@ pub enum Format {
     Urls,
     Expressions,
     Cidr,
+    /// A filter list of ad blockers: EasyList and its kind.
+    Adblock,
 }
 
 impl Format {
@@ -61,6 +63,7 @@ impl Format {
             Format::Urls => LineKind::Url,
             Format::Expressions => LineKind::Expression,
             Format::Cidr => LineKind::Network,
+            Format::Adblock => LineKind::Rule,
         }
     }
 }

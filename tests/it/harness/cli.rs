@@ -33,6 +33,17 @@ impl Said {
     }
 }
 
+/// The same command in a shell that may have so many files open.
+pub fn limited(command: &Command, descriptors: u64) -> Command {
+    let mut shell = Command::new("sh");
+    for (name, _) in command.get_envs().filter(|(_, value)| value.is_none()) {
+        shell.env_remove(name);
+    }
+    shell.arg("-c").arg(format!("ulimit -n {descriptors} && exec \"$0\" \"$@\""));
+    shell.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    shell
+}
+
 /// The program with a clean environment.
 pub fn command(config: Option<&Path>, state: &Path) -> Command {
     let mut command = Command::new(PROGRAM);
