@@ -67,7 +67,9 @@ pub fn run(args: &ListsArgs, config: &Config) -> anyhow::Result<ExitCode> {
         }
         ListsCommand::Show { image } => {
             show(&mut out, &open(image.as_deref().unwrap_or(&paths.image))?)?;
-            show_sources(&mut out, &rules.join("lists"), &paths.lists)?;
+            if image.is_none() {
+                show_sources(&mut out, &rules.join("lists"), &paths.lists)?;
+            }
             Ok(ExitCode::SUCCESS)
         }
         ListsCommand::Find { target, image } => {

@@ -263,18 +263,16 @@ impl<'a> Reader<'a> {
 
     /// A fetched list has its place under the source's name, and at its path.
     fn check_sources(&mut self, dir: &Path) {
-        for (i, source) in self.sources.iter().enumerate().filter(|(_, source)| source.upstream.is_some()) {
-            let nested = |other: &Source| {
-                other.fetched.starts_with(&source.fetched) || source.fetched.starts_with(&other.fetched)
+        let fetched: Vec<&Source> = self.sources.iter().filter(|source| source.upstream.is_some()).collect();
+        for (i, one) in fetched.iter().enumerate() {
+            let meets = |other: &&Source| {
+                let nested = other.fetched.starts_with(&one.fetched) || one.fetched.starts_with(&other.fetched);
+                other.name == one.name || nested
             };
-            let others = self.sources.iter().enumerate().filter(|(j, other)| i != *j && other.upstream.is_some());
-            if others.into_iter().any(|(j, other)| j < i && (other.name == source.name || nested(other))) {
-                let what = format!("the source `{}` is fetched to the place of another", source.name);
-                self.problems.push(Problem::in_file(
-                    dir,
-                    what,
-                    "give each fetched source a name and a path of its own",
-                ));
+            if fetched[..i].iter().any(meets) {
+                let what = format!("the source `{}` is fetched to the place of another", one.name);
+                let help = "give each fetched source a name and a path of its own";
+                self.problems.push(Problem::in_file(dir, what, help));
             }
         }
     }

@@ -88,6 +88,8 @@ fn parse_url(text: &String) -> Result<Url, Fault> {
         {
             Ok(url)
         }
+        // What stands before an `@` may be a password.
+        _ if text.contains('@') => Err(("an address of `urls` names a user".to_owned(), help)),
         _ => Err((format!("`{text}` is no address to fetch from"), help)),
     }
 }
@@ -95,7 +97,7 @@ fn parse_url(text: &String) -> Result<Url, Fault> {
 /// 64 hexadecimal digits.
 pub fn parse_sha256(text: &str) -> Option<[u8; 32]> {
     let mut sum = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     for (i, byte) in sum.iter_mut().enumerate() {

@@ -226,7 +226,7 @@ async fn a_catalogue_that_asks_for_trouble_is_told_so() {
     let url = desk.mirror.url("/list");
     for (from, to, why) in [
         (url.as_str(), "http://lists.test/list", "can be changed by anybody on the way"),
-        (&url, "https://me:secret@lists.test/list", "is no address to fetch from"),
+        (&url, "https://me:secret@lists.test/list", "names a user"),
         (&url, "file:///etc/passwd", "is no address to fetch from"),
         ("distant.txt", "../../distant.txt", "is no place for a fetched list"),
         ("distant.txt", "/etc/passwd", "is no place for a fetched list"),
@@ -241,6 +241,7 @@ async fn a_catalogue_that_asks_for_trouble_is_told_so() {
         let said = desk.run(&[]).await;
         assert_eq!(said.code, Some(64), "{to}: {}{}", said.stdout, said.stderr);
         assert!(said.stderr.contains(why) && said.stderr.contains("help: "), "{}", said.stderr);
+        assert!(!said.stderr.contains("secret"), "{}", said.stderr);
     }
     let twice = good.replace("\"distant\"", "\"second\"");
     desk.site.write_rule("lists/distant.toml", &format!("{good}{twice}"));
