@@ -131,7 +131,8 @@ pub(super) fn load_rules(config: &Config, images: Images) -> anyhow::Result<Resu
 }
 
 fn image(config: &Config, catalogue: &Catalogue, images: Images) -> anyhow::Result<Image> {
-    let last = Image::open(&config.paths.image).ok();
+    // One that is damaged anywhere is none.
+    let last = Image::open(&config.paths.image).ok().filter(|image| image.verify().is_ok());
     match (last, images) {
         (Some(image), Images::AsTheyAre) => Ok(image),
         (Some(image), Images::Fresh) if image.source_fingerprint() == catalogue.fingerprint() => Ok(image),

@@ -117,29 +117,35 @@ impl<'a> Reply<'a> {
         ending: Ending,
     ) -> Response<ReplyBody> {
         let client = access.client.address;
-        if let Some(reference) = self.gateway.repeats.again(client, failure) {
+        let begin = |reference| self.begin_repeats(access, &judgement, failure, reference);
+        if let Some(reference) = self.gateway.repeats.again(client, failure, begin) {
             return self.error_page(access, Failed { failure, reference });
         }
         let reference = judgement.reference.unwrap_or_else(judge::new_reference);
         let status = failure.status().as_u16();
-        if is_repeatable(failure) && self.write_repeatable(access, &judgement, failure, reference) {
-            return self.error_page(access, Failed { failure, reference });
+        if is_repeatable(failure) {
+            self.gateway.repeats.first(client, failure, reference);
         }
         self.write_row(access, &judgement, &Outcome { status: Some(status), ..Outcome::ended(ending) });
         self.error_page(access, Failed { failure, reference })
     }
 
-    /// The first of a kind that a flood would repeat: its row stays open for those that follow within a minute. Says
-    /// whether it could be written.
-    fn write_repeatable(&self, access: &Access, judgement: &Judgement, failure: Failure, reference: Reference) -> bool {
+    /// Opens the row that counts what a client repeats within a minute.
+    fn begin_repeats(
+        &self,
+        access: &Access,
+        judgement: &Judgement,
+        failure: Failure,
+        reference: Reference,
+    ) -> Option<AccessFlow> {
         let gateway = self.gateway;
-        let record = access_record(&gateway.log, access, judgement, 0);
-        let Ok(open) = gateway.log.begin_access(&record) else { return false };
+        let mut record = access_record(&gateway.log, access, judgement, 0);
+        record.reference = Some(reference);
+        let open = gateway.log.begin_access(&record).ok()?;
         let mut flow = gateway.accesses.enter(open, record, Arc::default());
         flow.amend(|record| record.status = Some(failure.status().as_u16()));
         flow.if_dropped(failure.ending());
-        gateway.repeats.first(access.client.address, failure, flow, reference);
-        true
+        Some(flow)
     }
 
     /// The page of a failure that has its row.

@@ -13,6 +13,7 @@ use crate::gateway::Snapshot;
 use crate::lists::{Catalogue, Image, ImageError, Problem};
 use crate::origin::{CredentialsError, Guard, Parent};
 use crate::policy::Ruleset;
+use crate::tasks;
 
 /// Why there are no new rules. What was in force stays.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +73,25 @@ async fn current_image(config: &Config) -> Result<Image, RulesError> {
 async fn open(config: &Config) -> Result<Image, RulesError> {
     let path = config.paths.image.clone();
     blocking(move || Image::open(&path).map_err(|error| RulesError::Image { path, error })).await
+}
+
+/// What start does not wait for: has the image that is now in force in memory, then reads the rest of it through. One
+/// that is damaged stays in force (what it cannot confirm counts as listed) and is taken away, so that the next
+/// reload compiles a new one.
+pub fn look_through(rules: &Arc<Ruleset>, file: PathBuf) {
+    let image = rules.image().clone();
+    tasks::spawn("look through the lists", async move {
+        let damage = blocking(move || {
+            image.warm();
+            image.verify()
+        });
+        if let Err(damage) = damage.await {
+            tracing::error!("{}: {damage}; compile the lists anew: `systemctl reload ecluse`", file.display());
+            if let Err(error) = std::fs::remove_file(&file) {
+                tracing::error!("{} cannot be removed: {error}; remove it before the reload", file.display());
+            }
+        }
+    });
 }
 
 /// A process of its own, niced, so that the gateway's memory and latency do not move.

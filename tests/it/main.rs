@@ -13,6 +13,8 @@ mod docs;
 mod durability;
 mod guard;
 mod layering;
+mod limits;
+mod lists_update;
 mod log;
 mod origins;
 mod own_ground;

@@ -41,7 +41,7 @@ impl Recorder {
                 let _ = stream.set_nodelay(true);
                 let connection = this.open(peer);
                 let this = this.clone();
-                ecluse::tasks::spawn("recorded connection", async move { this.serve(stream, connection).await });
+                ecluse::tasks::spawn("recorded connection", async move { this.serve(stream, peer, connection).await });
             }
         });
         recorder
@@ -56,6 +56,11 @@ impl Recorder {
         self.lock().clone()
     }
 
+    /// Lets go of all connections; those that are open go on unseen.
+    pub fn forget(&self) {
+        self.lock().clear();
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Recorded>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -66,7 +71,7 @@ impl Recorder {
         all.len() - 1
     }
 
-    async fn serve(&self, mut stream: TcpStream, connection: usize) {
+    async fn serve(&self, mut stream: TcpStream, peer: SocketAddr, connection: usize) {
         let mut bytes = Vec::new();
         let mut answered = 0;
         loop {
@@ -77,7 +82,9 @@ impl Recorder {
                 Ok(Ok(0) | Err(_)) => return,
                 Ok(Ok(n)) => {
                     bytes.extend_from_slice(&chunk[..n]);
-                    self.lock()[connection].bytes.extend_from_slice(&chunk[..n]);
+                    if let Some(recorded) = self.lock().get_mut(connection).filter(|one| one.peer == peer) {
+                        recorded.bytes.extend_from_slice(&chunk[..n]);
+                    }
                 }
                 Err(_) => {}
             }
