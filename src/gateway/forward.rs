@@ -16,11 +16,12 @@ use super::answer::Failure;
 use super::body::{OnComplete, ReplyBody, RequestBody, ResponseBody};
 use super::connection::ClientConnection;
 use super::flows::AccessFlow;
+use super::intent::ConnectionIntent;
 use super::origins::{Link, SendError};
 use super::record::{Judgement, access_record};
 use super::reply::{Failed, end_failed};
 use super::upgrade::{self, ClientUpgrade};
-use super::way::{NoWay, Via};
+use super::way::{NoWay, Via, Way};
 use super::{Snapshot, headers, intent, judge, origin_head, reach, record, way};
 
 /// RFC 9110 §4.2.1.
@@ -99,10 +100,17 @@ async fn forward_anew(
     outgoing: Outgoing,
     flow: Option<AccessFlow>,
 ) -> Result<Response<ReplyBody>, Stop> {
-    let way = way::find(connection, snapshot, access).await?;
+    let prepared = match prepare(connection, snapshot, access, judgement).await {
+        Ok(prepared) => prepared,
+        Err(no_way) => {
+            return Err(match flow {
+                Some(flow) => Stop::NoWayAfter(flow, no_way),
+                None => Stop::NoWay(no_way),
+            });
+        }
+    };
+    let Prepared { way, mut permit, judgement, intent: link_intent } = prepared;
     let judged = access.target.address;
-    let (mut permit, judgement) = send_permit(snapshot, access, &judgement)?;
-    let link_intent = intent::write_connection_intent(connection, access, &judgement, &way)?;
     let flow = match flow {
         Some(flow) => {
             flow.amend(|record| record.connection = link_intent.sequence);
@@ -118,14 +126,14 @@ async fn forward_anew(
         }
     };
     if access.target.address != judged {
-        permit = match judge::send(snapshot, access) {
+        permit = match send_permit(snapshot, access, &judgement) {
             Ok((permit, last)) => {
-                decide_anew(connection, access, &flow, &last.after(&judgement));
+                decide_anew(connection, access, &flow, &last);
                 permit
             }
-            Err(last) => {
-                link_intent.flow.finish(None, Ending::Answered);
-                return Err(Stop::NoWayAfter(flow, NoWay::Refused(Box::new(last.after(&judgement)))));
+            Err(no_way) => {
+                link_intent.flow.finish(None, no_way.ending());
+                return Err(Stop::NoWayAfter(flow, no_way));
             }
         };
     }
@@ -138,6 +146,26 @@ async fn forward_anew(
     })
 }
 
+/// All that comes before the dial.
+struct Prepared {
+    way: Way,
+    permit: RelayPermit,
+    judgement: Judgement,
+    intent: ConnectionIntent,
+}
+
+async fn prepare(
+    connection: &Arc<ClientConnection>,
+    snapshot: &Snapshot,
+    access: &mut Access,
+    judgement: Judgement,
+) -> Result<Prepared, NoWay> {
+    let way = way::find(connection, snapshot, access).await?;
+    let (permit, judgement) = send_permit(snapshot, access, &judgement)?;
+    let intent = intent::write_connection_intent(connection, access, &judgement, &way)?;
+    Ok(Prepared { way, permit, judgement, intent })
+}
+
 /// Another address answered than the one that was judged: the row tells of this one.
 fn decide_anew(connection: &ClientConnection, access: &Access, flow: &AccessFlow, judgement: &Judgement) {
     flow.amend(|record| {
@@ -146,10 +174,10 @@ fn decide_anew(connection: &ClientConnection, access: &Access, flow: &AccessFlow
     });
 }
 
-fn send_permit(snapshot: &Snapshot, access: &Access, earlier: &Judgement) -> Result<(RelayPermit, Judgement), Stop> {
+fn send_permit(snapshot: &Snapshot, access: &Access, earlier: &Judgement) -> Result<(RelayPermit, Judgement), NoWay> {
     match judge::send(snapshot, access) {
         Ok((permit, judgement)) => Ok((permit, judgement.after(earlier))),
-        Err(judgement) => Err(Stop::NoWay(NoWay::Refused(Box::new(judgement.after(earlier))))),
+        Err(judgement) => Err(NoWay::Refused(Box::new(judgement.after(earlier)))),
     }
 }
 

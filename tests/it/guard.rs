@@ -143,6 +143,28 @@ async fn a_name_that_is_pointed_elsewhere_is_judged_by_where_it_points_now() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_asked_again_and_then_refused_has_one_row() {
+    let school = school_that_allows("\"127.9.0.0/16\"").await;
+    let origin = RawOrigin::listen_on("127.9.0.1:0").await;
+    let url = format!("http://turned.test:{}/", origin.address.port());
+    school.names.answers("turned.test", &[&["127.9.0.1"], &["127.0.0.1"]]);
+    let mut browser = school.pupil().await;
+    browser.send("GET", &url, &[], b"").await;
+    let mut line = origin.accept().await;
+    line.hear_head().await;
+    line.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    assert_eq!(browser.line.reply("GET").await.text(), "ok");
+    // The kept link dies under the next one, and the name leads elsewhere by now.
+    browser.send("GET", &url, &[], b"").await;
+    line.hear_head().await;
+    line.reset();
+    assert_eq!(browser.line.reply("GET").await.status, 403);
+    let rows = school.gateway.rows(2, &["--host", "turned.test"]).await;
+    let refused = rows.iter().find(|row| text(row, "action") == "refuse").expect("a refusal");
+    assert_eq!((text(refused, "rule"), text(refused, "ending")), ("gateway-guard", "answered"), "{rows:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_several_addresses_only_those_that_may_be_are_dialled() {
     let school = school_that_allows("\"127.9.0.0/16\"").await;
     let origin = Origin::http_on("127.9.0.1:0").await;

@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use crate::harness::browser::Browser;
 use crate::harness::cli::{number, text};
+use crate::harness::origin::Origin;
 use crate::harness::raw::{End, Line, RawOrigin};
 use crate::harness::reply::Reply;
 use crate::harness::school::School;
-use crate::harness::{eventually, meanwhile};
+use crate::harness::{eventually, ipv6, meanwhile};
 
 /// What an origin does when it has said everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -533,5 +534,41 @@ async fn what_may_have_been_done_is_never_asked_twice() {
         let rows = school.gateway.rows(2, &["--host", &host]).await;
         let row = rows.iter().find(|row| number(row, "status") == 502).expect("the row of the broken one");
         assert_eq!(text(row, "ending"), "origin-closed", "{row:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_as_large_as_the_limits_allow_is_passed_on() {
+    let school = School::open().await;
+    let fields = (0..98).map(|i| format!("X-{i}: {}\r\n", "a".repeat(600))).collect::<String>();
+    let reply = asked(&school, "large", response(&format!("{fields}Content-Length: 2\r\n"), "ok"), Then::Stay).await;
+    assert_eq!((reply.status, reply.text().as_str()), (200, "ok"));
+    assert_eq!(reply.header("x-97").map(str::len), Some(600));
+    // A body in the smallest pieces there are.
+    let chunks = "1\r\nx\r\n".repeat(20_000) + "0\r\n\r\n";
+    let reply = asked(&school, "pieces", response("Transfer-Encoding: chunked\r\n", &chunks), Then::Stay).await;
+    assert!(reply.whole && reply.body.len() == 20_000, "{} bytes", reply.body.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_in_both_families_is_reached_by_the_one_that_answers() {
+    if !ipv6() {
+        return;
+    }
+    let school = School::open().await;
+    let v6 = Origin::http_on("[::1]:0").await;
+    for name in ["four.test", "six.test"] {
+        school.names.answers(name, &[&["::1", "127.0.0.1"]]);
+    }
+    for (origin, name, address) in [(&school.origin, "four.test", "127.0.0.1"), (&v6, "six.test", "::1")] {
+        let mut browser = school.pupil().await;
+        assert_eq!(browser.get(&origin.url(name, "/")).await.status, 200, "{name}");
+        drop(browser);
+        let port = u64::from(origin.port());
+        let rows = eventually("the row of the connection", async || {
+            let rows = school.gateway.search(&["--stream", "connections"]);
+            Some(rows).filter(|rows| rows.iter().any(|row| number(row, "origin_port") == port))
+        });
+        assert!(rows.await.iter().any(|row| text(row, "origin_address") == address), "{name}");
     }
 }

@@ -201,7 +201,8 @@ async fn a_parent_that_is_away_is_passed_by_where_the_operator_says_so_and_each_
     school.names.answers("bad.test", &[&["127.66.0.1"]]);
     assert_eq!(school.pupil().await.get(&school.url("bad.test", "/")).await.status, 403);
 
-    let rows = school.gateway.rows(4, &["--host", "open.test"]).await;
+    // Three pages, a tunnel, and the page in it.
+    let rows = school.gateway.rows(5, &["--host", "open.test"]).await;
     assert!(rows.iter().all(|row| flags(row) == ["failed-open"]), "{rows:#?}");
     assert_eq!(text(&school.gateway.row("bad.test").await, "rule"), "adresse-interdite");
     let asked_for = school.origin.requests();
