@@ -72,6 +72,8 @@ figures! {
     connections_accepted: Counter,
     /// Client connections open now.
     connections_open: Gauge,
+    /// Seconds in which idle clients were asked to leave because nearly all places were taken.
+    places_wanted: Counter,
     /// Accesses by what was answered.
     accesses_forwarded: Counter,
     accesses_tunnelled: Counter,

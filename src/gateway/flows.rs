@@ -8,7 +8,7 @@
 //! hyper dropped the request with it, as `client-closed`.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ struct Entry<O: OpenRecord> {
 /// Open flows of one stream.
 pub struct Flows<O: OpenRecord> {
     next: AtomicU64,
+    /// How many there are, told without taking the lock.
+    count: AtomicUsize,
     open: Mutex<HashMap<u64, Entry<O>>>,
     slice: Duration,
     clock: Clock,
@@ -53,12 +55,14 @@ pub type ConnectionFlows = Flows<OpenConnection>;
 
 impl<O: OpenRecord> Flows<O> {
     pub fn new(slice: Duration, clock: Clock) -> Arc<Self> {
-        Arc::new(Flows { next: AtomicU64::new(0), open: Mutex::new(HashMap::new()), slice, clock })
+        let (next, count) = (AtomicU64::new(0), AtomicUsize::new(0));
+        Arc::new(Flows { next, count, open: Mutex::new(HashMap::new()), slice, clock })
     }
 
     /// Enters a flow whose intent is written.
     pub fn enter(self: &Arc<Self>, open: O, record: O::Record, counts: Arc<Counts>) -> Flow<O> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
         self.table().insert(id, Entry { open, slice_began: O::start(&record), record, counts: counts.clone() });
         Flow { id, table: self.clone(), counts, left: Ending::ClientClosed }
     }
@@ -69,11 +73,11 @@ impl<O: OpenRecord> Flows<O> {
     }
 
     pub fn len(&self) -> usize {
-        self.table().len()
+        self.count.load(Ordering::Relaxed)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.table().is_empty()
+        self.len() == 0
     }
 
     /// Writes a slice of every flow whose present slice began long enough ago.
@@ -90,6 +94,7 @@ impl<O: OpenRecord> Flows<O> {
     /// Ends everything that is open.
     pub fn end_all(&self, ending: Ending) {
         let open = std::mem::take(&mut *self.table());
+        self.count.fetch_sub(open.len(), Ordering::Relaxed);
         let now = self.clock.now();
         for entry in open.into_values() {
             entry.complete(None, ending, now);
@@ -106,6 +111,7 @@ impl<O: OpenRecord> Flows<O> {
     fn leave(&self, id: u64, status: Option<u16>, ending: Ending) {
         let entry = self.table().remove(&id);
         if let Some(entry) = entry {
+            self.count.fetch_sub(1, Ordering::Relaxed);
             entry.complete(status, ending, self.clock.now());
         }
     }

@@ -3,6 +3,7 @@
 //! [`run`] is the list of phases in order. What can fail because of the machine fails before the first client is
 //! accepted, each with its own message and cure ([`StartError`]). Nothing here touches a client's bytes.
 
+mod descriptors;
 mod hints;
 mod retention;
 mod rules;
@@ -64,9 +65,11 @@ pub fn run(config: Config, config_file: Option<&Path>, state: Option<&Path>) -> 
     runtime.block_on(serve(config, config_file, state))
 }
 
-async fn serve(config: Config, config_file: Option<&Path>, state: Option<&Path>) -> Result<(), StartError> {
+async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Path>) -> Result<(), StartError> {
     let mut signals = Signals::new().map_err(StartError::Signals)?;
     let clock = Clock::default();
+
+    descriptors::fit(&mut config.limits);
 
     // The machine: one gateway a state directory, every door open before anybody is let in.
     let _lock = state::take(&config)?;
@@ -88,7 +91,8 @@ async fn serve(config: Config, config_file: Option<&Path>, state: Option<&Path>)
     let control = ControlSocket::bind(&config.paths.control_socket)
         .map_err(|error| StartError::Control { path: config.paths.control_socket.clone(), error })?;
     tasks::spawn("control socket", control.serve(gateway.clone()));
-    tasks::spawn("slices", gateway.clone().keep_slicing());
+    tasks::spawn("places", gateway.clone().keep_places());
+    tasks::spawn("housekeeping", gateway.clone().keep_house());
     if let Some(store) = shipping.store() {
         tasks::spawn("retention", retention::keep(store, gateway.clone(), clock.clone()));
     }
@@ -97,6 +101,7 @@ async fn serve(config: Config, config_file: Option<&Path>, state: Option<&Path>)
     }
     notify(&[sd_notify::NotifyState::Ready]);
     hints::ready(&config, &own);
+    rules::look_through(&gateway.snapshot().rules, config.paths.image.clone());
 
     while let Wake::Reload = signals.next().await {
         notify(&[sd_notify::NotifyState::Reloading]);
@@ -142,14 +147,17 @@ async fn reload(
     clock: &Clock,
 ) {
     let built = async {
-        let config = Config::load(config_file, state).map_err(|problems| problems.to_string())?;
+        let mut config = Config::load(config_file, state).map_err(|problems| problems.to_string())?;
+        descriptors::fit(&mut config.limits);
         rules::build(config, own, clock).await.map_err(|error| error.to_string())
     };
     match built.await {
         Ok(snapshot) => {
             say_what_needs_a_restart(&gateway.snapshot(), &snapshot);
             let version = snapshot.rules.version().clone();
+            let (rules, image) = (snapshot.rules.clone(), snapshot.config.paths.image.clone());
             gateway.install(snapshot);
+            rules::look_through(&rules, image);
             tracing::info!(rules = %version, "new rules are in force");
         }
         Err(why) => {

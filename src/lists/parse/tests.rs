@@ -10,7 +10,7 @@ fn parsed(kind: LineKind, line: &str) -> String {
             Entry::Name(name) => name.to_owned(),
             Entry::Network(network) => network.to_string(),
             Entry::Url { site, text } => format!("{site}|{text}"),
-            Entry::Expression(text) => text.to_owned(),
+            Entry::Expression(text) | Entry::Rule { text, .. } => text.to_owned(),
         })
     });
     match result {
