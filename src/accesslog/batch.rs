@@ -67,6 +67,7 @@ impl Cutter {
     /// The next batch: the one that was cut and never acknowledged, or a new one, noted in the ledger before it is
     /// sent. `None`: there is nothing to send.
     pub(super) fn next(&mut self, extents: &[(u32, Extent)], most: usize) -> Result<Option<Next>, ShipError> {
+        self.ledger.settle().map_err(|error| self.wrong(error))?;
         match self.ledger.state().pending {
             Some(cut) => self.again(extents, cut).map(Some),
             None => self.cut(extents, most),
@@ -209,22 +210,37 @@ impl Cutter {
 
     /// Segments that need not be kept: the store has had what is in them for long enough, and every intent in them is
     /// completed. Always the oldest first, so that what is left never begins with a completion whose intent is open.
-    pub(super) fn forgettable(&self, extents: &[(u32, Extent)], now: Timestamp, keep: Duration) -> Vec<u32> {
+    pub(super) fn forgettable(&mut self, extents: &[(u32, Extent)], now: Timestamp, keep: Duration) -> Vec<u32> {
         let oldest_open = self.open.values().copied().min().unwrap_or(u32::MAX);
-        extents
-            .iter()
-            .take_while(|(segment, extent)| {
-                extent.is_final && *segment < oldest_open && self.ledger.state().has_passed(*segment, now, keep)
-            })
-            .map(|(segment, _)| *segment)
-            .collect()
+        let is_forgettable = |(segment, extent): &&(u32, Extent)| {
+            extent.is_final && *segment < oldest_open && self.ledger.state().has_passed(*segment, now, keep)
+        };
+        let segments: Vec<u32> = extents.iter().take_while(is_forgettable).map(|(segment, _)| *segment).collect();
+        // A batch whose acknowledgement a power cut could take is sent again, from these segments.
+        if !segments.is_empty()
+            && let Err(error) = self.ledger.make_durable()
+        {
+            tracing::warn!(%error, lane = self.reading.lane, "shipped segments are kept until the ledger can be synced");
+            return Vec::new();
+        }
+        segments
     }
 
-    /// Removes a segment; answers its size.
+    /// Removes a segment, durably before the next one goes: one that a power cut brought back without those that complete
+    /// its intents would be recovered again. Answers its size.
     pub(super) fn forget(&self, segment: u32) -> io::Result<u64> {
         let path = self.reading.folder.join(segment_name(self.reading.stream, segment));
-        let size = self.reading.disk.size(&path)?;
-        self.reading.disk.remove(&path)?;
+        let (disk, is_gone) = (&self.reading.disk, |error: &io::Error| error.kind() == io::ErrorKind::NotFound);
+        let size = match disk.size(&path) {
+            Ok(size) => {
+                disk.remove(&path)?;
+                size
+            }
+            // Removed before, but perhaps not durably.
+            Err(error) if is_gone(&error) => 0,
+            Err(error) => return Err(error),
+        };
+        disk.sync_dir(&self.reading.folder)?;
         Ok(size)
     }
 

@@ -48,11 +48,12 @@ impl Lane {
 
     /// Removes what is left of a lane that has been shipped; its number stays used.
     pub(super) fn remove(self, disk: &dyn Disk) -> io::Result<()> {
-        for name in disk.names(&self.folder)? {
-            if name != LOCK {
-                disk.remove(&self.folder.join(name))?;
-            }
-        }
+        // The segments first, and durably: one that a power cut brought back without its ledger would be shipped again.
+        let (segments, others): (Vec<String>, Vec<String>) =
+            disk.names(&self.folder)?.into_iter().partition(|name| name.ends_with(".seg"));
+        segments.iter().try_for_each(|name| disk.remove(&self.folder.join(name)))?;
+        disk.sync_dir(&self.folder)?;
+        others.iter().filter(|name| *name != LOCK).try_for_each(|name| disk.remove(&self.folder.join(name)))?;
         disk.remove(&self.folder.join(LOCK))?;
         disk.remove_dir(&self.folder)
     }

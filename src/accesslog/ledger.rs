@@ -2,7 +2,8 @@
 //!
 //! A batch is written here, and synced, before it is sent for the first time: whoever sends it again, after a crash or
 //! from another process, sends the same rows under the same token. One line each, with a checksum at its end; a line
-//! that is torn does not count.
+//! that is torn does not count. Written by another process, or after a sync that failed, a ledger is written anew before
+//! anything is sent that it names: a line that a power cut can take would give its rows a second token.
 //!
 //! ```text
 //! recovered 4211 <crc>                          every intent has its completion; so many rows in the lane
@@ -25,6 +26,8 @@ pub(super) struct Ledger {
     name: String,
     file: Option<Arc<dyn DiskFile>>,
     bytes: u64,
+    /// What stands in the file may not be durable: it is written anew before anything is sent that it names.
+    is_doubtful: bool,
     state: State,
 }
 
@@ -75,11 +78,10 @@ impl Ledger {
             name,
             file: None,
             bytes: bytes.len() as u64,
+            is_doubtful: !bytes.is_empty(),
             state,
         };
-        if bytes.last().is_some_and(|byte| *byte != b'\n') {
-            ledger.append("\n")?; // ends what was torn
-        }
+        ledger.settle()?;
         Ok(ledger)
     }
 
@@ -87,18 +89,27 @@ impl Ledger {
         &self.state
     }
 
+    /// Makes durable what is noted, where that is in doubt: somebody else wrote it, or a sync failed.
+    pub(super) fn settle(&mut self) -> io::Result<()> {
+        if self.is_doubtful { self.write_anew() } else { Ok(()) }
+    }
+
     /// Notes a batch, durably.
     pub(super) fn cut(&mut self, cut: Cut) -> io::Result<()> {
-        let Cut { first, last, from, to } = cut;
-        let places = format!("{} {} {} {}", from.segment, from.offset, to.segment, to.offset);
-        self.note(&format!("batch {first} {last} {places}"))?;
+        self.note(&cut_line(&cut))?;
+        self.sync()
+    }
+
+    /// Makes durable what is noted: before a segment goes that a lost line would ask for again.
+    pub(super) fn make_durable(&mut self) -> io::Result<()> {
+        self.settle()?;
         self.sync()
     }
 
     /// Notes that the store has the rows up to `last`. Lost in a power cut, the batch is sent once more.
     pub(super) fn ack(&mut self, last: u64, place: Place, at: Timestamp) -> io::Result<()> {
         self.note(&ack_line(&Acked { last, place, at }))?;
-        if self.bytes > LONG { self.shorten() } else { Ok(()) }
+        if self.bytes > LONG { self.write_anew() } else { Ok(()) }
     }
 
     pub(super) fn recovered(&mut self, rows: u64) -> io::Result<()> {
@@ -123,30 +134,37 @@ impl Ledger {
             }
         };
         let written = append_all(&*file, text.as_bytes());
-        if written.is_err() {
-            // Half a line may stand there: end it, so that the next one is read.
-            let _ = file.append(b"\n");
-        }
+        // Half a line may stand there.
+        self.is_doubtful |= written.is_err();
         self.bytes += text.len() as u64;
         written
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        match &self.file {
-            Some(file) => file.sync(),
-            None => Ok(()),
-        }
+        let synced = self.file.as_ref().map_or(Ok(()), |file| file.sync());
+        self.is_doubtful |= synced.is_err();
+        synced
     }
 
-    fn shorten(&mut self) -> io::Result<()> {
+    /// One line each for what is known, in a new file that takes the place of the old one.
+    fn write_anew(&mut self) -> io::Result<()> {
+        self.is_doubtful = true;
         let mut text = with_checksum(&ack_line(&self.state.acked));
         if let Some(rows) = self.state.recovered {
             text.push_str(&with_checksum(&format!("recovered {rows}")));
         }
+        if let Some(cut) = &self.state.pending {
+            text.push_str(&with_checksum(&cut_line(cut)));
+        }
         self.file = Some(write_aside(&*self.disk, &self.folder, &self.name, text.as_bytes())?);
         self.bytes = text.len() as u64;
+        self.is_doubtful = false;
         Ok(())
     }
+}
+
+fn cut_line(Cut { first, last, from, to }: &Cut) -> String {
+    format!("batch {first} {last} {} {} {} {}", from.segment, from.offset, to.segment, to.offset)
 }
 
 fn ack_line(acked: &Acked) -> String {

@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::ops::ControlFlow;
+use std::path::Path;
 
-use super::disk::{ASIDE, write_aside};
+use super::disk::{ASIDE, Disk, append_all, write_aside};
 use super::error::ShipError;
 use super::frame::{self, Footer, Key, Kind, Seed, split_record};
 use super::header::Header;
 use super::journaled::Journaled;
-use super::lane::segment_name;
+use super::lane::{self, segment_name};
 use super::owner::Owner;
 use super::reading::{Damage, Reading};
 use crate::access::encoding::DecodeError;
@@ -66,10 +67,17 @@ impl Survey {
     }
 }
 
-/// Completes what is open in a stream of a lane whose lock the caller holds.
-pub(super) fn recover(reading: &Reading, owner: Option<&Owner>, now: Timestamp) -> Result<Recovered, ShipError> {
+const COPIED_AT_ONCE: u64 = 8 << 20;
+
+/// Completes what is open in a stream of a lane whose lock the caller holds. The store has all segments before `from`.
+pub(super) fn recover(
+    reading: &Reading,
+    owner: Option<&Owner>,
+    from: u32,
+    now: Timestamp,
+) -> Result<Recovered, ShipError> {
     let wrong = |error: io::Error| ShipError::Read { path: reading.folder.clone(), error };
-    make_durable(reading).map_err(wrong)?;
+    make_durable(reading, from).map_err(wrong)?;
     let (extents, headers) = reading.dead_extents()?;
     let Some((last, _)) = extents.last() else { return Ok(Recovered::default()) };
     let mut survey = Survey::default();
@@ -98,17 +106,41 @@ fn unended((since, cause): (Timestamp, String), now: Timestamp) -> Gap {
     Gap { since, until: now.max(since), count: 0, segment: 0, cause }
 }
 
-/// Whoever died may not have synced: nothing goes to the store that a power cut could still take from here.
-fn make_durable(reading: &Reading) -> io::Result<()> {
-    for name in reading.disk.names(&reading.folder)? {
-        let path = reading.folder.join(&name);
-        if name.ends_with(ASIDE) {
-            reading.disk.remove(&path)?;
-        } else if name.starts_with(reading.stream.as_str()) && name.ends_with(".seg") {
-            reading.disk.open(&path)?.sync()?;
+/// Whoever died may not have synced, or was told that a sync failed; asked again, the system may then answer "all is there"
+/// for bytes that it dropped. So every segment that the store may not have is copied, synced and put in its own place:
+/// nothing goes to the store that a power cut could still take from here.
+fn make_durable(reading: &Reading, from: u32) -> io::Result<()> {
+    let (disk, folder) = (&*reading.disk, &reading.folder);
+    for name in disk.names(folder)?.iter().filter(|name| name.ends_with(ASIDE)) {
+        disk.remove(&folder.join(name))?;
+    }
+    for segment in lane::segments(disk, folder, reading.stream)?.into_iter().filter(|segment| *segment >= from) {
+        let path = folder.join(segment_name(reading.stream, segment));
+        let aside = folder.join(format!("{}{ASIDE}", segment_name(reading.stream, segment)));
+        match copy(disk, &path, &aside) {
+            Ok(()) => disk.rename(&aside, &path)?,
+            // Without room for a copy, what the system answers must do.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                disk.remove(&aside)?;
+                disk.open(&path)?.sync()?;
+            }
+            Err(error) => return Err(error),
         }
     }
-    reading.disk.sync_dir(&reading.folder)
+    disk.sync_dir(folder)
+}
+
+fn copy(disk: &dyn Disk, from: &Path, to: &Path) -> io::Result<()> {
+    let file = disk.open(to)?;
+    let mut offset = 0;
+    loop {
+        let bytes = disk.read(from, offset, COPIED_AT_ONCE)?;
+        if bytes.is_empty() {
+            return file.sync();
+        }
+        append_all(&*file, &bytes)?;
+        offset += bytes.len() as u64;
+    }
 }
 
 fn closing_segment(

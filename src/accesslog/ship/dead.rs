@@ -249,7 +249,7 @@ impl DeadLane {
         let rows = match ledger.state().recovered {
             Some(rows) => rows,
             None => {
-                let recovered = recover(reading, owner, now)?;
+                let recovered = recover(reading, owner, ledger.state().acked.place.segment, now)?;
                 self.interrupted += recovered.interrupted;
                 self.damaged.extend(recovered.damage.iter().map(|damage| (reading.stream, *damage)));
                 let noted = ledger.recovered(recovered.rows);

@@ -114,9 +114,9 @@ fn where_no_window_is_allowed_traffic_waits_until_the_intent_is_on_the_disk() {
                 open.complete(&complete(1)).unwrap();
             }
         };
-        let all = (0..50).map(|n| tokio::spawn(wait(n))).collect::<Vec<_>>();
-        for one in all {
-            tokio::time::timeout(Duration::from_secs(20), one).await.unwrap().unwrap();
+        let mut all: tokio::task::JoinSet<()> = (0..50).map(wait).collect();
+        while let Some(one) = tokio::time::timeout(Duration::from_secs(20), all.join_next()).await.unwrap() {
+            one.unwrap();
         }
     });
 }
