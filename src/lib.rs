@@ -23,6 +23,7 @@ pub mod store;
 pub mod gateway;
 // operations
 pub mod audit;
+pub mod fleet;
 // program
 pub mod cli;
 pub mod process;

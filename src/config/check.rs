@@ -1,5 +1,7 @@
 //! From what is written to what is known good.
 
+mod parent;
+
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
@@ -22,7 +24,7 @@ as_written! {
         role: WrittenRole, college: WrittenCollege, gateway: WrittenGateway, listen: WrittenListen,
         resolver: WrittenResolver, rules: WrittenRules, journal: WrittenJournal, store: WrittenStore,
         retention: WrittenRetention, persons: WrittenPersons, limits: WrittenLimits, guard: WrittenGuard,
-        log: WrittenLog,
+        parent: WrittenParent, log: WrittenLog,
     }
     pub(super) struct WrittenRole { gateway: bool, central: bool, }
     pub(super) struct WrittenCollege {
@@ -44,7 +46,8 @@ as_written! {
         pace_ms: u64, tunnel_idle_ms: u64, dial_ms: u64, detect_ms: u64, flows: u64, connections_per_client: u64,
         requests_per_second: u64, request_burst: u64, drain_ms: u64,
     }
-    pub(super) struct WrittenGuard { allow: Texts, }
+    pub(super) struct WrittenGuard { allow: Texts, refuse: Texts, }
+    pub(super) struct WrittenParent { url: String, credentials_file: String, fallback: String, no_proxy: Texts, }
     pub(super) struct WrittenLog { level: String, }
 }
 
@@ -64,6 +67,7 @@ pub(super) fn keys() -> Vec<String> {
         WrittenPersons::KEYS,
         WrittenLimits::KEYS,
         WrittenGuard::KEYS,
+        WrittenParent::KEYS,
         WrittenLog::KEYS,
     ];
     let named = WrittenFile::KEYS.iter().zip(sections);
@@ -116,7 +120,8 @@ impl Check<'_> {
             retention: self.retention(value(written.retention)),
             persons: self.persons(value(written.persons)),
             limits: self.limits(&value(written.limits)),
-            guard: Guard { allow: self.networks(value(written.guard).allow) },
+            guard: self.guard(value(written.guard)),
+            parent: self.parent(value(written.parent)),
             log: self.log(value(written.log)),
             paths: Paths { journal: journal.directory.clone(), store: store.directory.clone(), ..self.paths.clone() },
             journal,
@@ -295,6 +300,10 @@ impl Check<'_> {
         }
     }
 
+    fn guard(&mut self, written: WrittenGuard) -> Guard {
+        Guard { allow: self.networks(written.allow), refuse: self.networks(written.refuse) }
+    }
+
     fn networks(&mut self, texts: Option<At<Texts>>) -> Vec<IpNet> {
         let mut networks = Vec::new();
         for At { value: text, span } in texts.map(|at| at.value).unwrap_or_default() {
@@ -408,6 +417,12 @@ fn notes(config: &Config, file: &Path) -> Vec<Problem> {
     }
     if config.college.contact.is_empty() {
         note("`[college] contact` is not set: pages can't say whom to write to", "set a mail address that is read");
+    }
+    if config.parent.is_some() {
+        note(
+            "a parent proxy resolves the names: what rules and lists say of addresses holds for addresses asked for only",
+            "names under `[parent] no_proxy` are resolved here",
+        );
     }
     notes
 }

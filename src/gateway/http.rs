@@ -1,29 +1,19 @@
 //! One HTTP request of a client that uses the gateway as its proxy (RFC 9112 §3.2.2, absolute form).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use ::http::{Request, Response, StatusCode, Uri, Version, request};
-use http_body::Body;
+use ::http::{Request, Response};
 use hyper::body::Incoming;
 
 use crate::access::{Access, Ending, Host, Target, Visit};
-use crate::metrics::METRICS;
-use crate::policy::RelayPermit;
 
 use super::answer::Failure;
-use super::body::{OnComplete, ReplyBody, RequestBody, ResponseBody};
+use super::body::ReplyBody;
 use super::connection::{ClientConnection, Obstacle};
-use super::flows::AccessFlow;
-use super::origins::{Link, SendError};
-use super::record::Judgement;
-use super::reply::{Failed, Reply, and_close, end_failed};
-use super::upgrade::{self, ClientUpgrade};
-use super::way::{self, NoWay};
-use super::{Snapshot, headers, judge, origin_head, own_pages};
-
-const HTTP_PORT: u16 = 80;
+use super::forward::{self, HTTP_PORT, Stop};
+use super::reply::{Reply, and_close};
+use super::{Snapshot, judge, own_pages};
 
 /// Answers one request: from the origin, or ourselves.
 pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incoming>) -> Response<ReplyBody> {
@@ -49,9 +39,10 @@ pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incom
         Ok(judgement) => judgement,
         Err(judgement) => return reply.refused(&access, *judgement),
     };
-    match forward(connection, &snapshot, &mut access, judgement, request).await {
+    match forward::forward(connection, &snapshot, &mut access, judgement, request).await {
         Ok(response) => response,
         Err(Stop::NoWay(no_way)) => reply.no_way(&access, no_way),
+        Err(Stop::NoWayAfter(flow, no_way)) => reply.no_way_after(&access, flow, no_way),
         Err(Stop::Failed(failed)) => reply.error_page(&access, failed),
     }
 }
@@ -74,194 +65,6 @@ pub fn turn_down(
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     if obstacle.closes { and_close(response) } else { response }
-}
-
-/// Why a request is not answered by its origin.
-enum Stop {
-    /// Before an intent was written: the answer makes the row.
-    NoWay(NoWay),
-    /// After: the row is made already.
-    Failed(Failed),
-}
-
-impl From<NoWay> for Stop {
-    fn from(no_way: NoWay) -> Self {
-        Stop::NoWay(no_way)
-    }
-}
-
-/// A request ready for an origin, in its parts; a body where there is one.
-struct Outgoing {
-    head: request::Parts,
-    body: Option<Incoming>,
-    upgrade: Option<ClientUpgrade>,
-}
-
-/// Sends the request on over an idle link of this client, or a new one.
-async fn forward(
-    connection: &Arc<ClientConnection>,
-    snapshot: &Snapshot,
-    access: &mut Access,
-    judgement: Judgement,
-    mut request: Request<Incoming>,
-) -> Result<Response<ReplyBody>, Stop> {
-    let upgrade = ClientUpgrade::asked(&mut request, &connection.taken);
-    let (head, body) = request.into_parts();
-    let body = Some(body).filter(|body| !body.is_end_stream());
-    let mut outgoing = Outgoing { head: outgoing(connection, &access.target, head), body, upgrade };
-    if outgoing.upgrade.is_some() {
-        upgrade::ask(&mut outgoing.head.headers);
-    }
-    let nameless = judgement.duties.help_line;
-    let Some(link) = connection.origins.take(&access.target.host, access.target.port, nameless).await else {
-        return forward_anew(connection, snapshot, access, judgement, outgoing, None).await;
-    };
-    access.target.address = Some(link.peer.ip());
-    let (permit, judgement) = send_permit(snapshot, access, &judgement)?;
-    let flow = way::write_access_intent(connection, access, &judgement, link.sequence, Arc::default())?;
-    if connection.gateway.log.before_traffic().await.is_err() {
-        return Err(Stop::Failed(end_failed(flow, Failure::NotRecorded, Ending::Failed)));
-    }
-    match send(connection, snapshot, link, permit, flow, outgoing).await {
-        Ok(response) => Ok(response),
-        Err(Unsent::Failed(failed)) => Err(Stop::Failed(failed)),
-        // The origin closed the kept connection at the same moment: the same access goes on anew.
-        Err(Unsent::Again(flow, outgoing)) => {
-            forward_anew(connection, snapshot, access, judgement, *outgoing, Some(flow)).await
-        }
-    }
-}
-
-/// Sends the request over a new connection; `flow` is its access where the intent is written already.
-async fn forward_anew(
-    connection: &Arc<ClientConnection>,
-    snapshot: &Snapshot,
-    access: &mut Access,
-    judgement: Judgement,
-    outgoing: Outgoing,
-    flow: Option<AccessFlow>,
-) -> Result<Response<ReplyBody>, Stop> {
-    let way = way::find(connection, snapshot, access).await?;
-    let (permit, judgement) = send_permit(snapshot, access, &judgement)?;
-    let link_intent = way::write_connection_intent(connection, access, &judgement, &way)?;
-    let flow = match flow {
-        Some(flow) => {
-            flow.amend(|record| record.connection = link_intent.sequence);
-            flow
-        }
-        None => way::write_access_intent(connection, access, &judgement, link_intent.sequence, Arc::default())?,
-    };
-    let stream = match way::dial(way, &link_intent, snapshot.config.limits.dial).await {
-        Ok(stream) => stream,
-        Err(no_way) => {
-            link_intent.flow.finish(None, no_way.ending());
-            return Err(Stop::Failed(end_failed(flow, no_way.failure(), no_way.ending())));
-        }
-    };
-    let host = (access.target.host.clone(), access.target.port);
-    let Ok(link) = Link::open(stream, host, link_intent, &snapshot.config.limits).await else {
-        return Err(Stop::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)));
-    };
-    send(connection, snapshot, link, permit, flow, outgoing).await.map_err(|unsent| match unsent {
-        Unsent::Failed(failed) => Stop::Failed(failed),
-        Unsent::Again(flow, _) => Stop::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)),
-    })
-}
-
-fn send_permit(snapshot: &Snapshot, access: &Access, earlier: &Judgement) -> Result<(RelayPermit, Judgement), Stop> {
-    match judge::send(snapshot, access) {
-        Ok((permit, judgement)) => Ok((permit, judgement.after(earlier))),
-        Err(judgement) => Err(Stop::NoWay(NoWay::Refused(Box::new(judgement.after(earlier))))),
-    }
-}
-
-/// Why a request over a link got no answer.
-enum Unsent {
-    /// Not a byte of it has left, or it is safe and the kept link gave not a byte of an answer (RFC 9110 §9.2.2): it may
-    /// be sent again.
-    Again(AccessFlow, Box<Outgoing>),
-    Failed(Failed),
-}
-
-/// Sends over a link and passes the response on as it comes.
-async fn send(
-    connection: &Arc<ClientConnection>,
-    snapshot: &Snapshot,
-    mut link: Link,
-    permit: RelayPermit,
-    flow: AccessFlow,
-    Outgoing { head, body, upgrade }: Outgoing,
-) -> Result<Response<ReplyBody>, Unsent> {
-    let stall = snapshot.config.limits.body_idle;
-    let may_be_asked_twice = link.is_used() && body.is_none() && upgrade.is_none() && head.method.is_safe();
-    let again = may_be_asked_twice.then(|| head.clone());
-    let body = RequestBody::new(body, flow.counts().clone(), stall);
-    match link.send(permit, Request::from_parts(head, body), stall).await {
-        Ok((response, permit)) => match upgrade {
-            Some(upgrade) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                METRICS.accesses_tunnelled.add(1);
-                let idle = snapshot.config.limits.tunnel_idle;
-                Ok(upgrade.accept(&connection.gateway.via, response, link.into_kept(), flow, permit, idle))
-            }
-            _ => {
-                METRICS.accesses_forwarded.add(1);
-                Ok(incoming(connection, response, link, flow, stall))
-            }
-        },
-        Err(SendError::NotSent(request)) => {
-            let (head, body) = request.into_parts();
-            Err(Unsent::Again(flow, Box::new(Outgoing { head, body: body.into_inner(), upgrade })))
-        }
-        Err(SendError::Unanswered) => Err(match again {
-            Some(head) => Unsent::Again(flow, Box::new(Outgoing { head, body: None, upgrade: None })),
-            None => Unsent::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)),
-        }),
-        Err(SendError::Failed(failure, ending)) => {
-            // Where it was the client's bytes, we know more of it than the origin's side does.
-            let (failure, ending) = match connection.phase.ending() {
-                Some(ending @ Ending::ClientInvalid) => (Failure::RequestUnreadable, ending),
-                Some(ending) => (failure, ending),
-                None => (failure, ending),
-            };
-            Err(Unsent::Failed(end_failed(flow, failure, ending)))
-        }
-    }
-}
-
-/// The response on its way to the client. When it has been passed on whole, its link may serve the next request.
-fn incoming(
-    connection: &Arc<ClientConnection>,
-    response: Response<Incoming>,
-    link: Link,
-    flow: AccessFlow,
-    stall: Duration,
-) -> Response<ReplyBody> {
-    let (mut head, body) = response.into_parts();
-    origin_head::outward(&mut head, &connection.gateway.via);
-    let status = head.status.as_u16();
-    let on_complete: OnComplete = {
-        let origins = connection.origins.clone();
-        Box::new(move || origins.keep(link))
-    };
-    let body = ResponseBody::new(body, stall, (flow, status), connection.phase.clone(), on_complete);
-    Response::from_parts(head, ReplyBody::Origin(body))
-}
-
-/// The head as the origin gets it: origin form, its own `Host`, nothing of this hop, our signature.
-fn outgoing(connection: &ClientConnection, target: &Target, mut head: request::Parts) -> request::Parts {
-    headers::remove_hop_by_hop(&mut head.headers);
-    let path = if target.path_and_query.is_empty() { "/" } else { &target.path_and_query };
-    head.uri = path.parse().unwrap_or_else(|_| Uri::from_static("/"));
-    let authority = match target.port {
-        HTTP_PORT => target.host.to_string(),
-        port => format!("{}:{port}", target.host),
-    };
-    if let Ok(host) = HeaderValue::try_from(authority) {
-        head.headers.insert(HOST, host);
-    }
-    connection.gateway.via.sign(head.version, &mut head.headers);
-    head.version = Version::HTTP_11;
-    head
 }
 
 /// What a request asks of us.

@@ -1,7 +1,7 @@
 //! Where the pieces meet: the only module that sees them all.
 //!
 //! A connection's story in packet order: [`connection`] (accepted, served) → [`http`] (one request) or [`tunnel`]
-//! (CONNECT) → [`way`] (resolve, guard, judge the address, dial) → [`origins`] (the client's own origin connections)
+//! (CONNECT) → [`way`] (resolve, guard, judge the address) → [`intent`] → [`reach`] (dial, or the parent proxy) → [`origins`] (the client's own origin connections)
 //! → [`body`] (bytes through, the access ends with the last). [`judge`] puts the questions to policy, [`reply`] words
 //! the answers, [`record`] says what is kept and [`flows`] knows what is open.
 //!
@@ -17,13 +17,16 @@ mod connection;
 pub mod control;
 mod counted;
 mod flows;
+mod forward;
 mod headers;
 mod http;
+mod intent;
 mod judge;
 mod origin_fault;
 mod origin_head;
 mod origins;
 mod own_pages;
+mod reach;
 mod record;
 mod repeats;
 mod reply;
@@ -43,7 +46,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::listen::Listener;
 use crate::metrics::METRICS;
-use crate::origin::{Guard, Resolver};
+use crate::origin::{Guard, Memory, Parent, Resolver};
 use crate::policy::Ruleset;
 use crate::tasks;
 
@@ -58,6 +61,8 @@ pub struct Snapshot {
     pub rules: Arc<Ruleset>,
     pub config: Config,
     pub guard: Guard,
+    /// The proxy that we go through ourselves, if any.
+    pub parent: Option<Arc<Parent>>,
     pub installed: Timestamp,
 }
 
@@ -66,6 +71,7 @@ pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
     log: AccessLog,
     resolver: Resolver,
+    memory: Memory,
     clock: Clock,
     via: ViaName,
     accesses: Arc<AccessFlows>,
@@ -88,6 +94,7 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             log,
             resolver,
+            memory: Memory::default(),
             via,
             accesses: AccessFlows::new(slice, clock.clone()),
             connections: ConnectionFlows::new(slice, clock.clone()),

@@ -4,12 +4,12 @@
 //! time, and no byte of one user can reach another. A client's HTTP/1 connection asks one thing at a time, so a
 //! link is either in use or idle here; when the client leaves, its links are closed with it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ::http::header::UPGRADE;
+use ::http::header::{PROXY_AUTHORIZATION, UPGRADE};
 use ::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -17,16 +17,18 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::access::{Ending, Host};
+use crate::access::{Ending, Host, Target};
 use crate::config::Limits;
-use crate::origin::OriginStream;
+use crate::origin::Parent;
 use crate::policy::RelayPermit;
 use crate::tasks;
 
 use super::answer::Failure;
 use super::body::RequestBody;
 use super::counted::{Counted, Heard};
-use super::way::ConnectionIntent;
+use super::intent::ConnectionIntent;
+use super::origin_head::InvalidHead;
+use super::reach::Reached;
 use super::{origin_fault, origin_head};
 
 /// Idle origin connections kept for one client connection; the oldest goes when another is to be kept.
@@ -40,6 +42,10 @@ pub struct Link {
     port: u16,
     /// The address that was dialled.
     pub peer: SocketAddr,
+    /// The address by which accesses are judged; `None` where the parent proxy knows it.
+    pub address: Option<IpAddr>,
+    parent: Option<Arc<Parent>>,
+    absolute_form: bool,
     /// Of its row in the stream of connections; 0 for a help-line.
     pub sequence: u64,
     /// Help-line links are never shared with other accesses: their row names nobody.
@@ -63,8 +69,8 @@ pub struct Kept(#[expect(dead_code, reason = "its end is the message")] Option<o
 impl Link {
     /// Speaks HTTP/1.1 over a dialled stream. The connection's row is completed when it closes.
     pub async fn open(
-        stream: OriginStream,
-        (host, port): (Host, u16),
+        Reached { stream, parent, absolute_form }: Reached,
+        target: &Target,
         ConnectionIntent { mut flow, sequence, .. }: ConnectionIntent,
         limits: &Limits,
     ) -> Result<Link, hyper::Error> {
@@ -99,9 +105,28 @@ impl Link {
             };
             flow.finish(None, ending);
         });
-        let sent = Arc::new(AtomicBool::new(true));
-        let (used, over) = (false, Some(over));
-        Ok(Link { host, port, peer, sequence, nameless, used, sender, heard, sent, task, upgrading, over })
+        Ok(Link {
+            host: target.host.clone(),
+            port: target.port,
+            peer,
+            address: target.address,
+            parent,
+            absolute_form,
+            sequence,
+            nameless,
+            used: false,
+            sender,
+            heard,
+            sent: Arc::new(AtomicBool::new(true)),
+            task,
+            upgrading,
+            over: Some(over),
+        })
+    }
+
+    /// Whether the peer is the parent proxy, with or without a tunnel through it.
+    pub fn is_to_parent(&self) -> bool {
+        self.parent.is_some()
     }
 
     /// Whether it has served a request before: the origin may have closed it at any moment since.
@@ -114,7 +139,7 @@ impl Link {
     pub async fn send(
         &mut self,
         permit: RelayPermit,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         stall: Duration,
     ) -> Result<(Response<Incoming>, RelayPermit), SendError> {
         self.used = true;
@@ -123,6 +148,10 @@ impl Link {
         self.sent = request.body().ended().clone();
         self.heard.asked();
         let counts = request.body().counts().clone();
+        let origin_form = request.uri().clone();
+        if let (Some(parent), true) = (&self.parent, self.absolute_form) {
+            for_parent(&mut request, parent, &self.host, self.port);
+        }
         let mut sending = std::pin::pin!(self.sender.try_send_request(request));
         let answered = loop {
             let before = counts.up();
@@ -136,11 +165,19 @@ impl Link {
         };
         self.heard.answered();
         let response = answered.map_err(|mut error| match error.take_message() {
-            Some(request) => SendError::NotSent(Box::new(request)),
+            Some(mut request) => {
+                *request.uri_mut() = origin_form;
+                request.headers_mut().remove(PROXY_AUTHORIZATION);
+                SendError::NotSent(Box::new(request))
+            }
             None => self.fault(&error.into_error()),
         })?;
         match origin_head::check(&response, asks_upgrade) {
             Ok(()) => Ok((response, permit)),
+            Err(InvalidHead::ProxyAuthentication) if let (Some(parent), true) = (&self.parent, self.absolute_form) => {
+                parent.denies_us();
+                Err(SendError::Failed(Failure::Ours, Ending::Failed))
+            }
             Err(invalid) => {
                 tracing::debug!(%invalid, "an origin's answer is not passed on");
                 Err(SendError::Failed(Failure::OriginBroken, Ending::OriginInvalid))
@@ -158,6 +195,18 @@ impl Link {
             (_, Ending::OriginClosed) if self.heard.is_nothing() => SendError::Unanswered,
             (failure, ending) => SendError::Failed(failure, ending),
         }
+    }
+}
+
+/// Absolute form (RFC 9112 §3.2.2), with our credentials.
+fn for_parent(request: &mut Request<RequestBody>, parent: &Parent, host: &Host, port: u16) {
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    // A host that was parsed and a path that was one: together they are a URL.
+    if let Ok(uri) = format!("http://{host}:{port}{path}").parse() {
+        *request.uri_mut() = uri;
+    }
+    if let Some(authorization) = parent.authorization() {
+        request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
     }
 }
 
@@ -185,10 +234,10 @@ pub enum SendError {
 pub struct Origins(Arc<Mutex<Vec<Link>>>);
 
 impl Origins {
-    /// An idle link to this host and port, if there is one that the origin has not closed.
-    pub async fn take(&self, host: &Host, port: u16, nameless: bool) -> Option<Link> {
+    /// An idle link to this host and port by this way, if there is one that the origin has not closed.
+    pub async fn take(&self, target: &Target, nameless: bool, parent: Option<&Arc<Parent>>) -> Option<Link> {
         loop {
-            let mut link = self.take_any(host, port, nameless)?;
+            let mut link = self.take_any(target, nameless, parent)?;
             // Ready when the exchange before is really over, which is nearly always now.
             if let Ok(Ok(())) = tokio::time::timeout(READY_WITHIN, link.sender.ready()).await {
                 return Some(link);
@@ -196,10 +245,13 @@ impl Origins {
         }
     }
 
-    fn take_any(&self, host: &Host, port: u16, nameless: bool) -> Option<Link> {
+    fn take_any(&self, target: &Target, nameless: bool, parent: Option<&Arc<Parent>>) -> Option<Link> {
         let mut links = self.links();
         links.retain(|link| !link.sender.is_closed());
-        let at = links.iter().position(|l| l.port == port && l.nameless == nameless && l.host == *host)?;
+        let at = links.iter().position(|link| {
+            let same_way = link.parent.as_ref().map(Arc::as_ptr) == parent.map(Arc::as_ptr);
+            link.port == target.port && link.nameless == nameless && same_way && link.host == target.host
+        })?;
         Some(links.swap_remove(at))
     }
 

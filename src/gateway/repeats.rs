@@ -1,8 +1,8 @@
-//! Repeats of one client's refused requests: under a flood, one row a minute with its count.
+//! Repeats of one client's refused requests: under a flood, two rows a minute and no more.
 //!
-//! The first of a kind writes an intent like any access, so that it is in the journal before its answer leaves; what
-//! follows within the minute adds to its count; when the minute is over the row is completed. A gateway that dies
-//! meanwhile leaves the intent, and its row then says one.
+//! The first of a kind has a row of its own, found at once. The next within the minute writes an intent like any
+//! access, so that it is in the journal before its answer leaves; those that follow add to its count; when the minute
+//! is over the row is completed. A gateway that dies meanwhile leaves the intent, and its row then says one.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -18,13 +18,14 @@ use super::flows::AccessFlow;
 
 /// Repeats within this time are one row.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Rows that may be open at once: a bound, since clients can be many. Beyond it each repeat has its own row.
+/// Kinds that are remembered at once: a bound, since clients can be many. Beyond it each repeat has its own row.
 const OPEN_MAX: usize = 4096;
 
 struct Repeat {
-    flow: AccessFlow,
     reference: Reference,
     since: Instant,
+    /// The row that counts the repeats, once there is one.
+    flow: Option<AccessFlow>,
 }
 
 /// What each client was answered this minute.
@@ -45,23 +46,32 @@ pub fn is_repeatable(failure: Failure) -> bool {
 }
 
 impl Repeats {
-    /// Counts one more of a kind that has its row already, and gives that row's reference.
-    pub fn again(&self, client: IpAddr, failure: Failure) -> Option<Reference> {
+    /// Counts one more of a kind that had its row within the minute, and gives that row's reference; `begin` opens the
+    /// row that counts.
+    pub fn again(
+        &self,
+        client: IpAddr,
+        failure: Failure,
+        begin: impl FnOnce(Reference) -> Option<AccessFlow>,
+    ) -> Option<Reference> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let repeat = open.get_mut(&(client, failure))?;
         if repeat.since.elapsed() >= WINDOW {
             open.remove(&(client, failure));
             return None;
         }
-        repeat.flow.amend(|record| record.count = record.count.saturating_add(1));
+        match &repeat.flow {
+            Some(flow) => flow.amend(|record| record.count = record.count.saturating_add(1)),
+            None => repeat.flow = Some(begin(repeat.reference)?),
+        }
         Some(repeat.reference)
     }
 
-    /// The first of its kind: its row stays open for the repeats. Its end is told already.
-    pub fn first(&self, client: IpAddr, failure: Failure, flow: AccessFlow, reference: Reference) {
+    /// The first of its kind this minute; its row is written.
+    pub fn first(&self, client: IpAddr, failure: Failure, reference: Reference) {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if open.len() < OPEN_MAX {
-            open.insert((client, failure), Repeat { flow, reference, since: Instant::now() });
+            open.insert((client, failure), Repeat { reference, since: Instant::now(), flow: None });
         }
     }
 
@@ -75,7 +85,9 @@ impl Repeats {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// Rows that are open.
     pub fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.values().filter(|repeat| repeat.flow.is_some()).count()
     }
 }

@@ -8,12 +8,13 @@ use ::http::{Response, StatusCode};
 use crate::access::{Access, ActionTaken, Ending, Outcome, Reason, Reference, RuleName, Scheme};
 use crate::config::{College, Config};
 use crate::metrics::METRICS;
+use crate::origin::Guarded;
 use crate::policy::{self, Duties};
 
 use super::answer::{self, BlockPage, ErrorPage, Failure, Language, School};
 use super::body::ReplyBody;
 use super::flows::AccessFlow;
-use super::record::{Judgement, access_record, close_access};
+use super::record::{Judgement, access_record, close_access, decide_anew};
 use super::repeats::is_repeatable;
 use super::way::NoWay;
 use super::{Gateway, Snapshot, judge, own_pages};
@@ -71,13 +72,33 @@ impl<'a> Reply<'a> {
         let (failure, ending) = (no_way.failure(), no_way.ending());
         match no_way {
             NoWay::Refused(judgement) => self.refused(access, *judgement),
-            NoWay::Guarded(address, guarded) => {
-                tracing::debug!(%address, %guarded, "an address is never dialled");
-                let judgement = self.own_judgement(ActionTaken::Refuse, RULE_GUARD);
+            NoWay::Guarded(guarded) => {
+                let judgement = self.guard_judgement(guarded);
                 METRICS.accesses_refused.add(1);
                 self.fail_with_row(access, judgement, failure, ending)
             }
-            NoWay::Unresolved(_) | NoWay::Undialled(_) | NoWay::Untraceable => self.failed(access, failure, ending),
+            _ => self.failed(access, failure, ending),
+        }
+    }
+
+    /// There was none although the intent is written: it gets the end, and a refusal is a refusal all the same.
+    pub fn no_way_after(&self, access: &Access, flow: AccessFlow, no_way: NoWay) -> Response<ReplyBody> {
+        let (failure, ending) = (no_way.failure(), no_way.ending());
+        let (judgement, by_rule) = match no_way {
+            NoWay::Refused(judgement) => (*judgement, true),
+            NoWay::Guarded(guarded) => (self.guard_judgement(guarded), false),
+            _ => return self.error_page(access, end_failed(flow, failure, ending)),
+        };
+        METRICS.accesses_refused.add(1);
+        let status = failure.status();
+        flow.amend(|record| {
+            let decided = access_record(&self.gateway.log, access, &judgement, record.connection);
+            decide_anew(record, decided);
+        });
+        flow.finish(Some(status.as_u16()), ending);
+        match judgement.reference {
+            Some(reference) if !by_rule => self.error_page(access, Failed { failure, reference }),
+            _ => page(StatusCode::FORBIDDEN, self.language, self.refusal_text(access, &judgement)),
         }
     }
 
@@ -96,29 +117,35 @@ impl<'a> Reply<'a> {
         ending: Ending,
     ) -> Response<ReplyBody> {
         let client = access.client.address;
-        if let Some(reference) = self.gateway.repeats.again(client, failure) {
+        let begin = |reference| self.begin_repeats(access, &judgement, failure, reference);
+        if let Some(reference) = self.gateway.repeats.again(client, failure, begin) {
             return self.error_page(access, Failed { failure, reference });
         }
         let reference = judgement.reference.unwrap_or_else(judge::new_reference);
         let status = failure.status().as_u16();
-        if is_repeatable(failure) && self.write_repeatable(access, &judgement, failure, reference) {
-            return self.error_page(access, Failed { failure, reference });
+        if is_repeatable(failure) {
+            self.gateway.repeats.first(client, failure, reference);
         }
         self.write_row(access, &judgement, &Outcome { status: Some(status), ..Outcome::ended(ending) });
         self.error_page(access, Failed { failure, reference })
     }
 
-    /// The first of a kind that a flood would repeat: its row stays open for those that follow within a minute. Says
-    /// whether it could be written.
-    fn write_repeatable(&self, access: &Access, judgement: &Judgement, failure: Failure, reference: Reference) -> bool {
+    /// Opens the row that counts what a client repeats within a minute.
+    fn begin_repeats(
+        &self,
+        access: &Access,
+        judgement: &Judgement,
+        failure: Failure,
+        reference: Reference,
+    ) -> Option<AccessFlow> {
         let gateway = self.gateway;
-        let record = access_record(&gateway.log, access, judgement, 0);
-        let Ok(open) = gateway.log.begin_access(&record) else { return false };
+        let mut record = access_record(&gateway.log, access, judgement, 0);
+        record.reference = Some(reference);
+        let open = gateway.log.begin_access(&record).ok()?;
         let mut flow = gateway.accesses.enter(open, record, Arc::default());
         flow.amend(|record| record.status = Some(failure.status().as_u16()));
         flow.if_dropped(failure.ending());
-        gateway.repeats.first(access.client.address, failure, flow, reference);
-        true
+        Some(flow)
     }
 
     /// The page of a failure that has its row.
@@ -176,6 +203,11 @@ impl<'a> Reply<'a> {
 
     pub fn school(&self) -> School<'a> {
         school(&self.snapshot.config)
+    }
+
+    fn guard_judgement(&self, guarded: Guarded) -> Judgement {
+        tracing::debug!(%guarded, "an origin is never dialled");
+        self.own_judgement(ActionTaken::Refuse, RULE_GUARD)
     }
 
     fn own_judgement(&self, action: ActionTaken, rule: &str) -> Judgement {

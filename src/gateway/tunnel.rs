@@ -29,11 +29,13 @@ use super::client_io::ClientIo;
 use super::connection::{ClientConnection, Opened};
 use super::flows::AccessFlow;
 use super::http::{read_authority, split_port};
+use super::intent::ConnectionIntent;
 use super::origins::{Link, Origins};
-use super::record::{Judgement, access_record};
-use super::reply::{Reply, and_close, end_failed};
-use super::way::{self, ConnectionIntent, NoWay, Way};
-use super::{Gateway, Snapshot, judge, own_pages};
+use super::reach::{self, Reached};
+use super::record::{Judgement, access_record, decide_anew};
+use super::reply::{Reply, and_close};
+use super::way::{NoWay, Way};
+use super::{Gateway, Snapshot, intent, judge, own_pages, way};
 
 /// TLS 1.2 alert (RFC 5246 §7.2): fatal, access_denied. Understood by TLS 1.3 clients as well.
 const ALERT_ACCESS_DENIED: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 49];
@@ -68,12 +70,12 @@ pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<In
         Ok(intents) => intents,
         Err(no_way) => return reply.no_way(&access, no_way),
     };
-    let origin = match way::dial(way, &intents.connection, snapshot.config.limits.dial).await {
-        Ok(origin) => origin,
+    let both = (&intents.access, &intents.connection);
+    let origin = match reach::reach(connection, &snapshot, &mut access, way, both).await {
+        Ok(reached) => reached,
         Err(no_way) => {
             intents.connection.flow.finish(None, no_way.ending());
-            let failed = end_failed(intents.access, no_way.failure(), no_way.ending());
-            return reply.error_page(&access, failed);
+            return reply.no_way_after(&access, intents.access, no_way);
         }
     };
     let upgrade = hyper::upgrade::on(&mut request);
@@ -121,9 +123,9 @@ fn write_intents(
     judgement: &Judgement,
     way: &Way,
 ) -> Result<Intents, NoWay> {
-    let intent = way::write_connection_intent(connection, access, judgement, way)?;
+    let intent = intent::write_connection_intent(connection, access, judgement, way)?;
     let counts = intent.flow.counts().clone();
-    let access = way::write_access_intent(connection, access, judgement, intent.sequence, counts)?;
+    let access = intent::write_access_intent(connection, access, judgement, intent.sequence, counts)?;
     Ok(Intents { access, connection: intent })
 }
 
@@ -143,11 +145,11 @@ struct Tunnel {
 }
 
 impl Tunnel {
-    async fn run(mut self, upgrade: OnUpgrade, mut origin: OriginStream) {
+    async fn run(mut self, upgrade: OnUpgrade, origin: Reached) {
         let Some((mut client, early)) = upgrade.await.ok().and_then(take_stream) else {
             return self.finish(Ending::ClientClosed);
         };
-        let Some(detected) = self.first_bytes(&mut client, &mut origin, early).await else {
+        let Some(detected) = self.first_bytes(&mut client, &origin.stream, early).await else {
             return;
         };
         self.learn(&detected);
@@ -163,7 +165,7 @@ impl Tunnel {
                 let client = Prefixed::new(detected.bytes, client);
                 match detected.signature.protocol {
                     Protocol::Http => self.serve_inside(client, origin).await,
-                    _ => self.relay(permit, client, origin).await,
+                    _ => self.relay(permit, client, origin.stream).await,
                 }
             }
             Err(judgement) => {
@@ -178,7 +180,7 @@ impl Tunnel {
     async fn first_bytes(
         &mut self,
         client: &mut TcpStream,
-        origin: &mut OriginStream,
+        origin: &OriginStream,
         early: bytes::Bytes,
     ) -> Option<Detected> {
         let limits = &self.snapshot.config.limits;
@@ -232,13 +234,7 @@ impl Tunnel {
         let connection = self.intents.connection.sequence;
         let log = &self.from.gateway.log;
         let decided = access_record(log, &self.access, &judgement, connection);
-        self.intents.access.amend(|record| {
-            let ech = record.flags.contains(Flags::ECH);
-            *record = decided;
-            if ech {
-                record.flags.insert(Flags::ECH);
-            }
-        });
+        self.intents.access.amend(|record| decide_anew(record, decided));
         let action = judgement.action;
         self.intents.connection.flow.amend(|record| record.action = action);
         self.judgement = judgement;
@@ -254,13 +250,13 @@ impl Tunnel {
 
     /// A tunnel whose inside is plain HTTP hides nothing: its requests are judged, framed and written down like those
     /// that are not in a tunnel, and those to the name it was asked for go over the connection that it has.
-    async fn serve_inside(self, client: Prefixed<TcpStream>, origin: OriginStream) {
+    async fn serve_inside(self, client: Prefixed<TcpStream>, origin: Reached) {
         let Tunnel { from: From { gateway, ends, taken }, snapshot, access, intents, .. } = self;
         let limits = snapshot.config.limits;
         intents.access.finish(Some(StatusCode::OK.as_u16()), Ending::Complete);
         let inside = (access.target.host.clone(), access.target.port);
         let origins = Origins::default();
-        if let Ok(link) = Link::open(origin, inside.clone(), intents.connection, &limits).await {
+        if let Ok(link) = Link::open(origin, &access.target, intents.connection, &limits).await {
             origins.keep(link);
         }
         let (early, stream) = client.into_parts();

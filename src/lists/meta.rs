@@ -38,6 +38,8 @@ pub struct ListMeta {
     pub urls: u64,
     pub expressions: u64,
     pub networks: u64,
+    /// Rules of ad blockers that are more than a host.
+    pub rules: u64,
     /// Where its entries of each kind stand.
     pub files: ListFiles,
 }
@@ -49,4 +51,6 @@ pub struct ListFiles {
     pub names: String,
     pub urls: String,
     pub expressions: String,
+    /// Rules of ad blockers; those about the whole of a host are `names`.
+    pub rules: String,
 }

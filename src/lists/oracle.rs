@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use crate::access::Host;
-use crate::matcher::patterns::{Expression, PatternSet};
 use crate::matcher::{canonical_path, entry_path, site_of, urls};
 
 use super::*;
@@ -35,13 +34,10 @@ fn covered(format: Format, line: &str, host: &Host, path: &str) -> bool {
             _ => false,
         },
         Format::Expressions => {
-            let expression = Expression { text: line.to_owned(), list: 0, line: 1 };
-            let mut hit = false;
             let text = Candidate::new(host, path).text().to_owned();
-            PatternSet::new(vec![expression]).unwrap().find(&text, |_, _| hit = true);
-            hit
+            regex::Regex::new(&format!("(?i){line}")).unwrap().is_match(&text)
         }
-        Format::SquidGuard | Format::Hosts => false,
+        Format::SquidGuard | Format::Hosts | Format::Adblock => false,
     }
 }
 

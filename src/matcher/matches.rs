@@ -52,6 +52,13 @@ impl ListMatches {
         }
     }
 
+    /// Takes every list of the other set out.
+    pub fn subtract(&mut self, other: &ListMatches) {
+        for (word, less) in self.0.iter_mut().zip(&other.0) {
+            *word &= !less;
+        }
+    }
+
     /// The lists, lowest first.
     pub fn iter(&self) -> impl Iterator<Item = ListId> + '_ {
         self.0.iter().enumerate().flat_map(|(i, &word)| {

@@ -8,16 +8,19 @@
 //! |---|---|---|
 //! | host names | [`names`] | lines of fingerprints, walked label by label from the right; exact check on a hit |
 //! | URL prefixes | [`urls`] | only where the names' table says that the host has any |
-//! | expressions | [`patterns`] | one Aho-Corasick automaton of their required literals; a regex runs where they hit |
+//! | expressions | [`patterns`] | their required literals by [`grams`]; a regex runs where they hit |
+//! | rules of ad blockers | [`rules`] | by the host, by a run of their letters ([`grams`]), by the page that asks |
 //! | addresses and networks | [`addresses`] | binary search, once per prefix length in use |
 //!
 //! Type to read first: [`Candidate`], the target prepared once for all look-ups; then [`ListMatches`], the answer.
 
 pub mod addresses;
 mod candidate;
+pub mod grams;
 mod matches;
 pub mod names;
 pub mod patterns;
+pub mod rules;
 mod url;
 pub mod urls;
 

@@ -101,6 +101,7 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
     }
     notify(&[sd_notify::NotifyState::Ready]);
     hints::ready(&config, &own);
+    rules::look_through(&gateway.snapshot().rules, config.paths.image.clone());
 
     while let Wake::Reload = signals.next().await {
         notify(&[sd_notify::NotifyState::Reloading]);
@@ -154,7 +155,9 @@ async fn reload(
         Ok(snapshot) => {
             say_what_needs_a_restart(&gateway.snapshot(), &snapshot);
             let version = snapshot.rules.version().clone();
+            let (rules, image) = (snapshot.rules.clone(), snapshot.config.paths.image.clone());
             gateway.install(snapshot);
+            rules::look_through(&rules, image);
             tracing::info!(rules = %version, "new rules are in force");
         }
         Err(why) => {

@@ -11,8 +11,9 @@ use crate::clock::Clock;
 use crate::config::{Config, Problems, starter};
 use crate::gateway::Snapshot;
 use crate::lists::{Catalogue, Image, ImageError, Problem};
-use crate::origin::Guard;
+use crate::origin::{CredentialsError, Guard, Parent};
 use crate::policy::Ruleset;
+use crate::tasks;
 
 /// Why there are no new rules. What was in force stays.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,8 @@ pub enum RulesError {
     Compile(String),
     #[error("the compiled lists {path}: {error}")]
     Image { path: PathBuf, error: ImageError },
+    #[error(transparent)]
+    Parent(#[from] CredentialsError),
 }
 
 fn in_lines(problems: &[Problem]) -> String {
@@ -40,14 +43,15 @@ pub async fn build(config: Config, own: &[SocketAddr], clock: &Clock) -> Result<
             .map_err(|error| RulesError::Starter { directory: config.rules.directory.clone(), error })?;
     }
     let image = Arc::new(current_image(&config).await?);
-    let guard = Guard::new(own.to_vec(), config.guard.allow.clone());
+    let guard = Guard::new(own.to_vec(), config.guard.allow.clone(), config.guard.refuse.clone());
+    let parent = config.parent.as_ref().map(Parent::open).transpose()?.map(Arc::new);
     // Policy and people are small; the gateway's other threads go on meanwhile.
     let (config, rules) = blocking(move || {
         let rules = Ruleset::build(&config, image);
         (config, rules)
     })
     .await;
-    Ok(Snapshot { rules: Arc::new(rules?), config, guard, installed: clock.now() })
+    Ok(Snapshot { rules: Arc::new(rules?), config, guard, parent, installed: clock.now() })
 }
 
 /// The compiled lists: as they lie there if nothing changed since, otherwise compiled anew.
@@ -69,6 +73,25 @@ async fn current_image(config: &Config) -> Result<Image, RulesError> {
 async fn open(config: &Config) -> Result<Image, RulesError> {
     let path = config.paths.image.clone();
     blocking(move || Image::open(&path).map_err(|error| RulesError::Image { path, error })).await
+}
+
+/// What start does not wait for: has the image that is now in force in memory, then reads the rest of it through. One
+/// that is damaged stays in force (what it cannot confirm counts as listed) and is taken away, so that the next
+/// reload compiles a new one.
+pub fn look_through(rules: &Arc<Ruleset>, file: PathBuf) {
+    let image = rules.image().clone();
+    tasks::spawn("look through the lists", async move {
+        let damage = blocking(move || {
+            image.warm();
+            image.verify()
+        });
+        if let Err(damage) = damage.await {
+            tracing::error!("{}: {damage}; compile the lists anew: `systemctl reload ecluse`", file.display());
+            if let Err(error) = std::fs::remove_file(&file) {
+                tracing::error!("{} cannot be removed: {error}; remove it before the reload", file.display());
+            }
+        }
+    });
 }
 
 /// A process of its own, niced, so that the gateway's memory and latency do not move.

@@ -78,6 +78,12 @@ impl Texts {
         &self.0[at + 1..at + 1 + usize::from(self.0[at])]
     }
 
+    /// Has these texts in the cache. In the order of their hashes they lie all over the memory; asked for side by side
+    /// they come in a tenth of the time.
+    pub fn touch(&self, texts: impl Iterator<Item = u32>) {
+        std::hint::black_box(texts.fold(0u8, |sum, at| sum ^ self.0[at as usize]));
+    }
+
     fn push(&mut self, name: &str, codebook: &CodebookBuilder) -> Result<u32, CompileError> {
         let at = u32::try_from(self.0.len()).ok().filter(|&at| at < SITE - 256).ok_or(CompileError::TooLarge)?;
         self.0.push(0);
@@ -105,6 +111,7 @@ pub struct Gathered {
     pub urls: Vec<UrlRecord>,
     pub networks: Vec<(IpNet, Place)>,
     pub expressions: Vec<Expression>,
+    pub rules: Vec<Expression>,
     pub problems: Vec<Problem>,
     pub totals: Totals,
 }
@@ -118,6 +125,7 @@ pub fn gather(inputs: &[ListInput], seed: Seed, codebook: &CodebookBuilder) -> R
         urls: Vec::new(),
         networks: Vec::new(),
         expressions: Vec::new(),
+        rules: Vec::new(),
         problems: Vec::new(),
         totals: Totals::default(),
     };
@@ -136,6 +144,10 @@ pub fn gather(inputs: &[ListInput], seed: Seed, codebook: &CodebookBuilder) -> R
         Some(error) => Err(error),
         None => Ok(gatherer.gathered),
     }
+}
+
+fn line_of(text: &str, place: Place) -> Expression {
+    Expression { text: text.to_owned(), list: place.list().index() as u16, line: place.line() }
 }
 
 struct Gatherer<'a> {
@@ -190,8 +202,15 @@ impl Gatherer<'_> {
                 Ok(())
             }
             Entry::Expression(text) => {
-                let list = place.list().index() as u16;
-                self.gathered.expressions.push(Expression { text: text.to_owned(), list, line: place.line() });
+                self.gathered.expressions.push(line_of(text, place));
+                Ok(())
+            }
+            Entry::Rule { host, text } => {
+                if let Some(host) = host {
+                    let hash = self.add_parents(host);
+                    self.gathered.records.push(Record { hash, place: Place(0), text: SITE });
+                }
+                self.gathered.rules.push(line_of(text, place));
                 Ok(())
             }
         };

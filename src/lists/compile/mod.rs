@@ -18,7 +18,7 @@ use crate::matcher::MAX_LISTS;
 use crate::matcher::names::codebook::CodebookBuilder;
 use crate::matcher::names::hash::Seed;
 
-use super::image::{self, Damage, Description, Kind, Section};
+use super::image::{self, Damage, Description, Image, ImageError, Kind, Section};
 use super::input::{ListInput, Part, PartText};
 use super::meta::ListFiles;
 use super::parse::LineKind;
@@ -74,6 +74,8 @@ pub struct Totals {
     /// Distinct URLs, in canonical spelling.
     pub urls: u64,
     pub expressions: u64,
+    /// Rules of ad blockers that are more than a host.
+    pub rules: u64,
     /// Distinct sets of lists.
     pub sets: u64,
     /// Lines that could not be used.
@@ -99,8 +101,7 @@ impl<'a> ListText<'a> {
 /// Compiles every list of the catalogue into the image `out`: written aside, synced, renamed.
 pub fn compile(catalogue: &Catalogue, out: &Path) -> Result<CompileReport, CompileError> {
     let Compiled { description, sections, mut report } = compile_inputs(&catalogue.inputs)?;
-    report.bytes = replace(out, |file| image::write(file, &description, &sections, catalogue.fingerprint()))
-        .map_err(|source| CompileError::Write { path: out.into(), source })?;
+    report.bytes = replace(out, |file| image::write(file, &description, &sections, catalogue.fingerprint()))?;
     Ok(report)
 }
 
@@ -129,22 +130,17 @@ fn input_of(list: &ListText<'_>) -> ListInput {
     }
 }
 
-/// Writes aside, syncs, renames: whoever has the old file mapped keeps it.
-fn replace(out: &Path, write: impl FnOnce(&mut File) -> io::Result<u64>) -> io::Result<u64> {
+/// Writes aside, syncs, reads it back, renames: whoever has the old file mapped keeps it.
+fn replace(out: &Path, write: impl FnOnce(&mut File) -> io::Result<u64>) -> Result<u64, CompileError> {
+    let failed = |source| CompileError::Write { path: out.into(), source };
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
+    fs::create_dir_all(folder).map_err(failed)?;
     let mut name = out.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.new", std::process::id()));
     let aside = folder.join(name);
-    let written = File::create(&aside).and_then(|mut file| {
-        let bytes = write(&mut file)?;
-        file.flush()?;
-        file.sync_all()?;
-        Ok(bytes)
-    });
-    let done = written.and_then(|bytes| {
-        fs::rename(&aside, out)?;
-        File::open(folder)?.sync_all()?;
+    let done = write_synced(&aside, write).map_err(failed).and_then(|bytes| {
+        verify(&aside)?;
+        fs::rename(&aside, out).and_then(|()| File::open(folder)?.sync_all()).map_err(failed)?;
         Ok(bytes)
     });
     if done.is_err() {
@@ -152,6 +148,23 @@ fn replace(out: &Path, write: impl FnOnce(&mut File) -> io::Result<u64>) -> io::
         let _ = fs::remove_file(&aside);
     }
     done
+}
+
+fn write_synced(file: &Path, write: impl FnOnce(&mut File) -> io::Result<u64>) -> io::Result<u64> {
+    let mut file = File::create(file)?;
+    let bytes = write(&mut file)?;
+    file.flush()?;
+    file.sync_all()?;
+    Ok(bytes)
+}
+
+/// Whether what was written is an image, to its last byte.
+fn verify(file: &Path) -> Result<(), CompileError> {
+    let image = Image::open(file).map_err(|error| match error {
+        ImageError::Open { path, source } => CompileError::Write { path, source },
+        ImageError::Damaged { damage, .. } => CompileError::Unreadable(damage),
+    })?;
+    image.verify().map_err(CompileError::Unreadable)
 }
 
 struct Compiled {
@@ -190,8 +203,18 @@ fn sample(inputs: &[ListInput]) -> Vec<String> {
 }
 
 fn assemble(inputs: &[ListInput], gathered: Gathered, codebook: &CodebookBuilder) -> Result<Compiled, NamesError> {
-    let Gathered { seed, mut records, texts, top_filter, mut urls, mut networks, expressions, problems, mut totals } =
-        gathered;
+    let Gathered {
+        seed,
+        mut records,
+        texts,
+        top_filter,
+        mut urls,
+        mut networks,
+        expressions,
+        rules,
+        problems,
+        mut totals,
+    } = gathered;
     let mut sets = SetNumbers::default();
     let mut counts = Counts::of(inputs.len());
     let url_sections = small::url_sections(&mut urls, &mut sets, &mut counts)?;
@@ -201,6 +224,8 @@ fn assemble(inputs: &[ListInput], gathered: Gathered, codebook: &CodebookBuilder
     drop((records, texts));
 
     expressions.iter().for_each(|expression| counts.expressions[usize::from(expression.list)] += 1);
+    rules.iter().for_each(|rule| counts.rules[usize::from(rule.list)] += 1);
+    totals.rules = rules.len() as u64;
     totals.names = names.distinct;
     totals.urls = url_sections.distinct;
     totals.networks = address_sections.distinct;
@@ -216,6 +241,7 @@ fn assemble(inputs: &[ListInput], gathered: Gathered, codebook: &CodebookBuilder
         section(Kind::Addresses, address_sections.table),
         section(Kind::Urls, url_sections.table),
         section(Kind::Expressions, json(serde_json::to_vec(&expressions))?),
+        section(Kind::Rules, json(serde_json::to_vec(&rules))?),
         section(Kind::Codebook, codebook.to_bytes()),
         section(Kind::NameIndex, names.text_index),
         section(Kind::NameTexts, names.texts),
@@ -234,12 +260,19 @@ pub(super) struct Counts {
     urls: Vec<u64>,
     networks: Vec<u64>,
     expressions: Vec<u64>,
+    rules: Vec<u64>,
 }
 
 impl Counts {
     fn of(lists: usize) -> Counts {
         let zero = vec![0; lists];
-        Counts { names: zero.clone(), urls: zero.clone(), networks: zero.clone(), expressions: zero }
+        Counts {
+            names: zero.clone(),
+            urls: zero.clone(),
+            networks: zero.clone(),
+            expressions: zero.clone(),
+            rules: zero,
+        }
     }
 }
 
@@ -253,11 +286,12 @@ fn describe(inputs: &[ListInput], counts: &Counts) -> Description {
         attribution: input.attribution.clone(),
         source_date: input.source_date.clone(),
         usage: input.usage,
-        entries: counts.names[i] + counts.urls[i] + counts.networks[i] + counts.expressions[i],
+        entries: counts.names[i] + counts.urls[i] + counts.networks[i] + counts.expressions[i] + counts.rules[i],
         names: counts.names[i],
         urls: counts.urls[i],
         expressions: counts.expressions[i],
         networks: counts.networks[i],
+        rules: counts.rules[i],
         files: files_of(input),
     });
     let aliases = inputs.iter().flat_map(|i| i.aliases.iter().map(|(_, alias)| (alias.clone(), i.category.clone())));
@@ -267,12 +301,13 @@ fn describe(inputs: &[ListInput], counts: &Counts) -> Description {
 fn files_of(input: &ListInput) -> ListFiles {
     let mut files = ListFiles::default();
     for part in &input.parts {
-        let place = match part.kind {
-            LineKind::Domain | LineKind::Hosts | LineKind::Network => &mut files.names,
-            LineKind::Url => &mut files.urls,
-            LineKind::Expression => &mut files.expressions,
+        let places: &mut [&mut String] = match part.kind {
+            LineKind::Domain | LineKind::Hosts | LineKind::Network => &mut [&mut files.names],
+            LineKind::Url => &mut [&mut files.urls],
+            LineKind::Expression => &mut [&mut files.expressions],
+            LineKind::Rule => &mut [&mut files.names, &mut files.rules],
         };
-        place.clone_from(&part.file);
+        places.iter_mut().for_each(|place| (*place).clone_from(&part.file));
     }
     files
 }

@@ -52,13 +52,28 @@ pub fn write(
     let home_lines = (groups().count() as u64 * 10).div_ceil(NAMES_PER_10_LINES).max(1);
     let home_lines = u32::try_from(home_lines).map_err(|_| CompileError::TooLarge)?;
     let mut writer = Writer::new(texts, home_lines);
-    for group in groups() {
-        writer.add(Name::of(group, texts, sets, counts)?)?;
+    for block in blocks(records) {
+        texts.touch(block.iter().filter_map(Record::text));
+        for group in block.chunk_by(|a, b| a.hash == b.hash) {
+            writer.add(Name::of(group, texts, sets, counts)?)?;
+        }
     }
     let mut sections = writer.finish()?;
     let header = NameTable::header(seed, home_lines, sections.distinct, top_filter);
     sections.table[..HEADER_BYTES].copy_from_slice(&header);
     Ok(sections)
+}
+
+/// Some hundred records at a time, and all those of a name together.
+fn blocks(mut records: &[Record]) -> impl Iterator<Item = &[Record]> {
+    const BLOCK: usize = 256;
+    std::iter::from_fn(move || {
+        let last = records.get(BLOCK.min(records.len()).checked_sub(1)?)?;
+        let more = records[BLOCK.min(records.len())..].iter().take_while(|record| record.hash == last.hash).count();
+        let (block, rest) = records.split_at(BLOCK.min(records.len()) + more);
+        records = rest;
+        Some(block)
+    })
 }
 
 /// One name with all its entries.
@@ -79,7 +94,7 @@ impl<'a> Name<'a> {
         let mut entries = entries(group).peekable();
         let text = entries.peek().and_then(|record| record.text());
         if let Some(text) = text
-            && group.iter().filter_map(Record::text).any(|other| texts.at(other) != texts.at(text))
+            && group.iter().filter_map(Record::text).any(|other| other != text && texts.at(other) != texts.at(text))
         {
             return Err(NamesError::Collision);
         }

@@ -8,6 +8,7 @@ use aws_lc_rs::digest;
 
 use crate::matcher::u32_at;
 
+use super::map::Bytes;
 use super::{Damage, Description};
 
 const MAGIC: &[u8; 8] = b"ECLLISTS";
@@ -20,6 +21,8 @@ const MAX_SECTIONS: usize = 64;
 /// Sections begin on a page of their own: advice to the kernel goes by pages.
 const ALIGNMENT: usize = 4096;
 const HOT: u32 = 1;
+/// One more than the highest number of a kind.
+const KINDS: usize = 32;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $number:literal, $text:literal, $hot:literal;)*) => {
@@ -50,7 +53,8 @@ kinds! {
     Addresses = 4, "addresses", true;
     Urls = 5, "urls", true;
     Expressions = 6, "expressions", true;
-    Codebook = 16, "codebook", false;
+    Rules = 7, "rules", true;
+    Codebook = 16, "codebook", true;
     NameIndex = 17, "name index", false;
     NameTexts = 18, "name texts", false;
     LineIndex = 19, "line index", false;
@@ -126,6 +130,8 @@ fn fingerprint(description: &Description, sections: &[Section]) -> [u8; 32] {
 #[derive(Debug, Clone, Default)]
 pub struct Layout {
     sections: Vec<Placed>,
+    /// By number of the kind; empty where there is none.
+    ranges: [Range<usize>; KINDS],
     pub fingerprint: [u8; 32],
     pub source_fingerprint: [u8; 32],
 }
@@ -161,14 +167,19 @@ impl Layout {
         if count > MAX_SECTIONS || crc != Some(crc32c::crc32c(&head)) {
             return Err(Damage::Header);
         }
-        let entries = head[HEADER_BYTES..].as_chunks::<ENTRY_BYTES>().0;
-        let mut layout = Layout { sections: Vec::new(), ..Layout::default() };
+        let mut layout = Layout::default();
         layout.fingerprint.copy_from_slice(&header[24..56]);
         layout.source_fingerprint.copy_from_slice(&header[56..88]);
-        for entry in entries {
-            layout.sections.extend(Placed::read(entry, end, bytes.len())?);
+        let mut known = [false; KINDS];
+        for entry in head[HEADER_BYTES..].as_chunks::<ENTRY_BYTES>().0 {
+            let Some(section) = Placed::read(entry, end, bytes.len())? else { continue };
+            if std::mem::replace(&mut known[section.kind as usize], true) {
+                return Err(Damage::Header);
+            }
+            layout.ranges[section.kind as usize] = section.range.clone();
+            layout.sections.push(section);
         }
-        match Kind::ALL.iter().find(|kind| !layout.sections.iter().any(|section| section.kind == **kind)) {
+        match Kind::ALL.iter().find(|kind| !known[**kind as usize]) {
             Some(missing) => Err(Damage::Missing(*missing)),
             None => Ok(layout),
         }
@@ -177,8 +188,7 @@ impl Layout {
     /// The bytes of a section; none where there is no such section.
     #[inline]
     pub fn bytes<'a>(&self, image: &'a [u8], kind: Kind) -> &'a [u8] {
-        let section = self.sections.iter().find(|section| section.kind == kind);
-        section.and_then(|section| image.get(section.range.clone())).unwrap_or_default()
+        image.get(self.ranges[kind as usize].clone()).unwrap_or_default()
     }
 
     /// From the beginning of the file to the end of the last hot section.
@@ -187,9 +197,13 @@ impl Layout {
     }
 
     /// Compares the checksums of the chosen sections.
-    pub fn check(&self, image: &[u8], chosen: impl Fn(&Placed) -> bool) -> Result<(), Damage> {
+    pub fn check(&self, image: &Bytes, chosen: impl Fn(&Placed) -> bool) -> Result<(), Damage> {
         for section in self.sections.iter().filter(|section| chosen(section)) {
-            if crc32c::crc32c(self.bytes(image, section.kind)) != section.crc {
+            let mut crc = 0;
+            image
+                .read_through(section.range.clone(), |chunk| crc = crc32c::crc32c_append(crc, chunk))
+                .map_err(|error| Damage::Unreadable(section.kind, error.kind()))?;
+            if crc != section.crc {
                 return Err(Damage::Checksum(section.kind));
             }
         }
@@ -208,7 +222,8 @@ impl Placed {
         let start = usize::try_from(u64_at(entry, 8)).map_err(|_| Damage::Header)?;
         let length = usize::try_from(u64_at(entry, 16)).map_err(|_| Damage::Header)?;
         let end = start.checked_add(length).filter(|&end| end <= file && start >= first).ok_or(Damage::Header)?;
-        let hot = u32_at(entry, 4).unwrap_or_default() & HOT != 0;
+        // What is read for every access is checked before, whatever the file says of it.
+        let hot = kind.is_hot() || u32_at(entry, 4).unwrap_or_default() & HOT != 0;
         Ok(Some(Placed { kind, hot, range: start..end, crc: u32_at(entry, 24).unwrap_or_default() }))
     }
 }

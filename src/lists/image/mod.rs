@@ -25,10 +25,14 @@
 //! | 24–27 | CRC32C of the section |
 //! | 28–31 | version of the section's inside; a reader refuses one that it does not know |
 //!
-//! *Hot* sections are read for every access; they lie first, are checked against their checksum when the image is
-//! opened, and are in memory from then on. *Cold* ones are read for hits and explanations: every read of theirs is
-//! bounded, and their checksums are compared by [`Image::verify`], which `check` and the compiler call: start does not
-//! wait for a disk to read what most days need a page of. An entry whose cold part is damaged is not confirmed.
+//! *Hot* sections are read for every access; they lie first and are checked against their checksum when the image is
+//! opened. *Cold* ones are read for hits and explanations: every read of theirs is bounded, and their checksums are
+//! compared by [`Image::verify`], which `ecluse check`, the compiler (of the file just written) and the gateway (after
+//! its start, in the background) call: start does not wait for a disk to read what most days need a page of. A hit whose
+//! cold text is damaged counts as a hit, its entry says so ([`UNCONFIRMED`]), and [`Image::unconfirmed`] counts it.
+//!
+//! The checksums find accidents, not malice: whoever can write the file can write them, too. Whatever the bytes are,
+//! reading them is refused or bounded, and never undefined.
 //!
 //! The fingerprint of the content is SHA-256 over the list names and categories in order and over kind, length and bytes
 //! of every section but the lists' descriptions: the same lists give the same fingerprint on every gateway.
@@ -43,7 +47,9 @@
 //! | addresses | yes | [`crate::matcher::addresses`] |
 //! | urls | yes | [`crate::matcher::urls`] |
 //! | expressions | yes | JSON: text, list, line of each |
-//! | codebook, name index, name texts | no | [`crate::matcher::names::exact`] |
+//! | rules | yes | JSON: text, list, line of each rule of an ad blocker ([`crate::matcher::rules`]) that is more than a host; hosts that they name are marked in the names' table |
+//! | codebook | yes | [`crate::matcher::names::codebook`] |
+//! | name index, name texts | no | [`crate::matcher::names::exact`] |
 //! | line index, line numbers | no | [`crate::matcher::names::exact`] |
 //! | url lines, address lines | no | for each entry of the hot table in order, for each list of its set in order: the line, `u32`; preceded by where each entry's begin (index into the lines, `u32`, one more than there are entries) |
 //!
@@ -58,6 +64,7 @@ mod map;
 mod spill;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +73,7 @@ use crate::matcher::addresses::AddressTable;
 use crate::matcher::names::NameTable;
 use crate::matcher::names::codebook::Codebook;
 use crate::matcher::patterns::{Expression, PatternSet};
+use crate::matcher::rules::RuleSet;
 use crate::matcher::urls::UrlTable;
 use crate::matcher::{ListId, ListMatches, MAX_LISTS};
 
@@ -106,7 +114,12 @@ pub enum Damage {
     Checksum(Kind),
     #[error("the image's section `{0}` contradicts itself")]
     Inconsistent(Kind),
+    #[error("the image's section `{0}` cannot be read: {1}")]
+    Unreadable(Kind, std::io::ErrorKind),
 }
+
+/// Stands behind the text of an entry that could not be compared with the host.
+pub const UNCONFIRMED: &str = " (not confirmed: the image of the lists is damaged)";
 
 /// The compiled lists: mapped, checked, immutable.
 #[derive(Debug)]
@@ -115,6 +128,10 @@ pub struct Image {
     layout: Layout,
     description: Description,
     patterns: PatternSet,
+    rules: RuleSet,
+    /// The lists of ad blockers: their exceptions hold for all of them.
+    with_rules: ListMatches,
+    unconfirmed: AtomicU64,
 }
 
 /// The section `lists`.
@@ -126,44 +143,57 @@ pub(super) struct Description {
 }
 
 impl Image {
-    /// Maps an image and checks all that start needs.
+    /// Maps an image and checks all that start needs. The pages that every look-up wants are then in the system's
+    /// cache, but the process's own only after [`Image::warm`].
     pub fn open(path: &Path) -> Result<Image, ImageError> {
         let bytes = map::map(path).map_err(|source| ImageError::Open { path: path.into(), source })?;
-        Image::from_bytes(bytes).map_err(|damage| ImageError::Damaged { path: path.into(), damage })
+        Image::from_mapped_or_owned(bytes).map_err(|damage| ImageError::Damaged { path: path.into(), damage })
+    }
+
+    /// An image in memory, whoever made it: refused, or safe to ask.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Image, Damage> {
+        Image::from_mapped_or_owned(Bytes::Owned(bytes))
     }
 
     /// An image in memory, of lists given as text.
     pub fn from_texts(lists: &[ListText<'_>]) -> Result<Image, CompileError> {
         let bytes = super::compile::compile_texts(lists)?;
-        Image::from_bytes(Bytes::Owned(bytes)).map_err(CompileError::Unreadable)
+        Image::from_bytes(bytes).map_err(CompileError::Unreadable)
     }
 
     /// An image of no list.
     pub fn empty() -> Image {
-        let patterns = PatternSet::default();
         Image {
             bytes: Bytes::Owned(Vec::new()),
             layout: Layout::default(),
             description: Description::default(),
-            patterns,
+            patterns: PatternSet::default(),
+            rules: RuleSet::default(),
+            with_rules: ListMatches::EMPTY,
+            unconfirmed: AtomicU64::new(0),
         }
     }
 
-    fn from_bytes(bytes: Bytes) -> Result<Image, Damage> {
+    fn from_mapped_or_owned(bytes: Bytes) -> Result<Image, Damage> {
         let layout = Layout::read(&bytes)?;
-        bytes.warm(layout.hot());
         layout.check(&bytes, |section| section.hot)?;
         let parsed = |kind| Damage::Inconsistent(kind);
         let description: Description =
             serde_json::from_slice(layout.bytes(&bytes, Kind::Lists)).map_err(|_| parsed(Kind::Lists))?;
-        let expressions: Vec<Expression> =
-            serde_json::from_slice(layout.bytes(&bytes, Kind::Expressions)).map_err(|_| parsed(Kind::Expressions))?;
+        let lines =
+            |kind| serde_json::from_slice::<Vec<Expression>>(layout.bytes(&bytes, kind)).map_err(|_| parsed(kind));
+        let (expressions, rules) = (lines(Kind::Expressions)?, lines(Kind::Rules)?);
         let lists = description.lists.len();
-        if lists > MAX_LISTS || expressions.iter().any(|e| usize::from(e.list) >= lists) {
+        if lists > MAX_LISTS || expressions.iter().chain(&rules).any(|line| usize::from(line.list) >= lists) {
             return Err(parsed(Kind::Lists));
         }
         let patterns = PatternSet::new(expressions).map_err(|_| parsed(Kind::Expressions))?;
-        let image = Image { bytes, layout, description, patterns };
+        let seed = NameTable::view(layout.bytes(&bytes, Kind::Names)).ok_or(parsed(Kind::Names))?.seed();
+        let rules = RuleSet::new(rules, seed);
+        let has_rules = |(_, list): &(usize, &ListMeta)| !list.files.rules.is_empty();
+        let with_rules =
+            description.lists.iter().enumerate().filter(has_rules).filter_map(|(i, _)| ListId::new(i)).collect();
+        let image = Image { bytes, layout, description, patterns, rules, with_rules, unconfirmed: AtomicU64::new(0) };
         image.check_tables()?;
         Ok(image)
     }
@@ -183,9 +213,20 @@ impl Image {
         whole(surplus.is_empty() && sets.iter().all(known), Kind::Sets)
     }
 
-    /// Compares the checksums of the cold sections, too. Reads the whole file.
+    /// Compares the checksums of the cold sections, too. Reads the whole file, and keeps none of it in memory.
     pub fn verify(&self) -> Result<(), Damage> {
         self.layout.check(&self.bytes, |_| true)
+    }
+
+    /// Has the hot sections in the process's memory before the first look-up wants them: some milliseconds. Worth it
+    /// once the image is in force and the one before is let go; until then both would count.
+    pub fn warm(&self) {
+        self.bytes.populate(self.layout.hot());
+    }
+
+    /// How often a look-up hit a name whose text is damaged: each of them counted as listed.
+    pub fn unconfirmed(&self) -> u64 {
+        self.unconfirmed.load(Ordering::Relaxed)
     }
 
     fn section(&self, kind: Kind) -> &[u8] {

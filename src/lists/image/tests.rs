@@ -2,6 +2,7 @@ use super::*;
 
 use crate::access::Host;
 use crate::lists::{Candidate, Format};
+use crate::matcher::names::hash::Seed;
 
 fn texts() -> Vec<ListText<'static>> {
     vec![
@@ -28,7 +29,7 @@ fn ask_everything(image: &Image) {
 }
 
 fn damage_of(bytes: Vec<u8>) -> Damage {
-    Image::from_bytes(Bytes::Owned(bytes)).expect_err("it was damaged")
+    Image::from_bytes(bytes).expect_err("it was damaged")
 }
 
 #[test]
@@ -55,7 +56,7 @@ fn a_damaged_hot_section_is_refused_at_once_a_cold_one_when_verified() {
     for at in (4096..good.len()).step_by(7) {
         let mut bad = good.clone();
         bad[at] ^= 0x55;
-        match Image::from_bytes(Bytes::Owned(bad)) {
+        match Image::from_bytes(bad) {
             Err(Damage::Checksum(_)) => {
                 assert!(at < hot_end);
                 refused += 1;
@@ -73,6 +74,53 @@ fn a_damaged_hot_section_is_refused_at_once_a_cold_one_when_verified() {
         }
     }
     assert!(refused > 50);
+}
+
+#[test]
+fn a_damaged_text_does_not_open_the_way() {
+    let good = bytes();
+    let layout = Layout::read(&good).unwrap();
+    let place = |kind| {
+        let start = layout.bytes(&good, kind).as_ptr() as usize - good.as_ptr() as usize;
+        start..start + layout.bytes(&good, kind).len()
+    };
+    let mut unconfirmed = 0;
+    for at in place(Kind::NameTexts).chain(place(Kind::NameIndex)) {
+        for flip in [0x01, 0x80, 0xff] {
+            let mut bad = good.clone();
+            bad[at] ^= flip;
+            let image = Image::from_bytes(bad).unwrap();
+            for host in ["other.fr", "www.example.fr"] {
+                let candidate = Candidate::host(&Host::parse(host).unwrap());
+                let found: Vec<usize> = image.matches(&candidate).iter().map(ListId::index).collect();
+                assert_eq!(found, [0], "{host}, byte {at}");
+                let entry = image.entry(ListId::default(), &candidate).unwrap();
+                assert_eq!(entry.text.ends_with(UNCONFIRMED), image.unconfirmed() > 0, "{}", entry.text);
+                if image.unconfirmed() > 0 {
+                    unconfirmed += 1;
+                    break;
+                }
+            }
+            assert!(image.verify().is_err());
+        }
+    }
+    assert!(unconfirmed > 30, "{unconfirmed}");
+}
+
+#[test]
+fn a_host_with_the_fingerprint_of_a_listed_name_is_not_listed() {
+    // Of 300,000 names about ten pairs share 32 bits.
+    let seed = Seed::nth(0);
+    let mut seen = std::collections::HashMap::new();
+    let pair = (0..300_000).map(|i| format!("name-{i}.fr")).find_map(|name| {
+        let fingerprint = seed.hash(&name).fingerprint();
+        seen.insert(fingerprint, name.clone()).map(|other| (name, other))
+    });
+    let (listed, other) = pair.unwrap();
+    let image = Image::from_texts(&[ListText::new("a", "a", Format::Domains, &listed)]).unwrap();
+    assert_eq!(NameTable::view(image.section(Kind::Names)).unwrap().seed(), seed);
+    let found = |host: &str| image.matches(&Candidate::host(&Host::parse(host).unwrap())).len();
+    assert_eq!((found(&listed), found(&other), image.unconfirmed()), (1, 0, 0));
 }
 
 /// The checksums protect against accidents, not against malice: who can write the file can write them, too.
@@ -95,7 +143,7 @@ fn a_hostile_image_with_right_checksums_never_panics() {
                 let mut bad = good.clone();
                 bad[at] = value;
                 reseal(&mut bad, number, range);
-                if let Ok(image) = Image::from_bytes(Bytes::Owned(bad)) {
+                if let Ok(image) = Image::from_bytes(bad) {
                     ask_everything(&image);
                     opened += 1;
                 }

@@ -22,12 +22,27 @@ pub enum LineError {
 
 /// Calls `f` with each line and its number, from 1, without its end.
 pub fn for_each_line(mut from: impl BufRead, mut f: impl FnMut(u32, Result<&str, LineError>)) -> io::Result<()> {
+    let mut number = 0;
     let mut line = Vec::new();
-    for number in 1.. {
+    loop {
+        let mut whole = whole_lines(from.fill_buf()?);
+        let used = whole.len();
+        while let Some(end) = memchr::memchr(b'\n', whole) {
+            number += 1;
+            if number > MAX_LINES {
+                f(number, Err(LineError::TooMany));
+                return Ok(());
+            }
+            f(number, if end > MAX_LINE_BYTES { Err(LineError::TooLong) } else { text_of(&whole[..end], number) });
+            whole = &whole[end + 1..];
+        }
+        from.consume(used);
+        // What the buffer cut: one line at a time, with what is still to be read.
         line.clear();
         if from.by_ref().take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', &mut line)? == 0 {
             return Ok(());
         }
+        number += 1;
         if number > MAX_LINES {
             f(number, Err(LineError::TooMany));
             return Ok(());
@@ -39,7 +54,12 @@ pub fn for_each_line(mut from: impl BufRead, mut f: impl FnMut(u32, Result<&str,
         }
         f(number, text_of(&line, number));
     }
-    Ok(())
+}
+
+/// The lines of a buffer that end in it.
+fn whole_lines(buffer: &[u8]) -> &[u8] {
+    let end = memchr::memrchr(b'\n', buffer).map_or(0, |at| at + 1);
+    &buffer[..end]
 }
 
 fn text_of(line: &[u8], number: u32) -> Result<&str, LineError> {

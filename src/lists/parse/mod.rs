@@ -6,6 +6,7 @@
 mod lines;
 mod names;
 mod networks;
+mod rules;
 mod urls;
 
 use std::net::IpAddr;
@@ -25,6 +26,8 @@ pub enum LineKind {
     Url,
     Expression,
     Network,
+    /// Of an ad blocker.
+    Rule,
 }
 
 /// What a line says.
@@ -39,6 +42,11 @@ pub enum Entry<'a> {
         text: &'a str,
     },
     Expression(&'a str),
+    /// A rule of an ad blocker as it was written, and the host that it is about where it names one.
+    Rule {
+        host: Option<&'a str>,
+        text: &'a str,
+    },
 }
 
 /// What is wrong with a line, and the cure.
@@ -57,7 +65,7 @@ impl Fault {
 /// Gives every entry of a line to `sink`; a comment and an empty line have none.
 pub fn parse_line(kind: LineKind, line: &str, sink: &mut dyn FnMut(Entry<'_>)) -> Result<(), Fault> {
     let line = line.trim_ascii();
-    if line.is_empty() || line.starts_with('#') {
+    if line.is_empty() || line.starts_with('#') && kind != LineKind::Rule {
         return Ok(());
     }
     match kind {
@@ -66,6 +74,7 @@ pub fn parse_line(kind: LineKind, line: &str, sink: &mut dyn FnMut(Entry<'_>)) -
         LineKind::Url => urls::parse_url(line, sink),
         LineKind::Network => networks::parse_network(line, sink),
         LineKind::Expression => parse_expression(line, sink),
+        LineKind::Rule => rules::parse_rule(line, sink),
     }
 }
 

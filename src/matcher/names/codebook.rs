@@ -14,6 +14,8 @@ const ALPHABET: &[u8; 39] = b"abcdefghijklmnopqrstuvwxyz0123456789-._";
 /// More sample than this teaches nothing new.
 const SAMPLE_BYTES: usize = 1 << 20;
 const ROUNDS: usize = 6;
+/// RFC 1035 §2.3.4, as text.
+const NAME_MAX: usize = 253;
 
 /// A view on a written codebook.
 #[derive(Clone, Copy)]
@@ -43,6 +45,15 @@ impl<'a> Codebook<'a> {
             }
         }
         rest.is_empty()
+    }
+
+    /// The name that is written; `None` when it is longer than any name or no text.
+    pub fn read(&self, written: &[u8]) -> Option<String> {
+        let mut name = Vec::new();
+        for &code in written {
+            name.extend_from_slice(self.symbol(code));
+        }
+        String::from_utf8(name).ok().filter(|name| name.len() <= NAME_MAX)
     }
 }
 
@@ -131,32 +142,43 @@ impl CodebookBuilder {
 /// The symbols by their characters.
 #[derive(Debug)]
 struct Trie {
-    /// By node and class of the character; 0 is none.
-    next: Vec<[u16; 64]>,
-    /// By node: the code that ends there.
-    code: Vec<Option<u8>>,
+    /// By node and class of the character: the next node, 0 for none, and what ends there.
+    next: Vec<[Step; CLASSES]>,
     class: [u8; 256],
+}
+
+/// The alphabet, and everything else.
+const CLASSES: usize = ALPHABET.len() + 1;
+
+/// One load says all about a step.
+#[derive(Debug, Clone, Copy, Default)]
+struct Step {
+    node: u16,
+    ends: bool,
+    code: u8,
 }
 
 impl Trie {
     fn of(symbols: &[Vec<u8>]) -> Trie {
-        let mut class = [63; 256];
+        let mut class = [ALPHABET.len() as u8; 256];
         for (i, &c) in ALPHABET.iter().enumerate() {
             class[usize::from(c)] = i as u8;
         }
-        let mut trie = Trie { next: vec![[0; 64]], code: vec![None], class };
+        let mut trie = Trie { next: vec![[Step::default(); CLASSES]], class };
         for (code, symbol) in symbols.iter().enumerate() {
             let mut node = 0;
-            for &c in symbol {
+            for (i, &c) in symbol.iter().enumerate() {
                 let class = usize::from(trie.class[usize::from(c)]);
-                if trie.next[node][class] == 0 {
-                    trie.next[node][class] = trie.next.len() as u16;
-                    trie.next.push([0; 64]);
-                    trie.code.push(None);
+                if trie.next[node][class].node == 0 {
+                    trie.next[node][class].node = trie.next.len() as u16;
+                    trie.next.push([Step::default(); CLASSES]);
                 }
-                node = usize::from(trie.next[node][class]);
+                let step = &mut trie.next[node][class];
+                if i + 1 == symbol.len() {
+                    *step = Step { ends: true, code: code as u8, ..*step };
+                }
+                node = usize::from(step.node);
             }
-            trie.code[node] = Some(code as u8);
         }
         trie
     }
@@ -167,13 +189,14 @@ impl Trie {
         let mut best = (0, 0);
         let mut node = 0;
         for (i, &c) in text.iter().enumerate() {
-            node = usize::from(self.next[node][usize::from(self.class[usize::from(c)])]);
-            if node == 0 {
+            let step = self.next[node][usize::from(self.class[usize::from(c)])];
+            if step.node == 0 {
                 break;
             }
-            if let Some(code) = self.code[node] {
-                best = (code, i + 1);
+            if step.ends {
+                best = (step.code, i + 1);
             }
+            node = usize::from(step.node);
         }
         best
     }
@@ -197,6 +220,7 @@ mod tests {
                 assert_eq!(book.spells(&written, other.as_bytes()), name == other, "{name} {other}");
             }
             assert!(!book.spells(&written, &name.as_bytes()[1..]));
+            assert_eq!(book.read(&written).as_deref(), Some(name));
         }
     }
 }

@@ -21,11 +21,37 @@ pub struct NameTexts<'a> {
     pub texts: &'a [u8],
 }
 
+/// What the text kept for a slot says of the name that hit it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmation {
+    /// It is this name.
+    Same,
+    /// It is another name with the same fingerprint: one look-up in thousands of millions.
+    Other,
+    /// It is no text, or that of a name which does not belong there: the image is damaged.
+    Damaged,
+}
+
 impl NameTexts<'_> {
-    /// Whether the slot that was hit holds `name` itself.
+    /// Compares the text of the slot that was hit. What differs must at least hash to the slot: so damage is told
+    /// from chance, and no listed name gets through because its text was spoilt.
     #[inline]
-    pub fn confirm(&self, table: &NameTable<'_>, hit: &Hit, name: &str) -> bool {
-        self.find(table, hit).is_some_and(|written| self.codebook.spells(written, name.as_bytes()))
+    pub fn confirm(&self, table: &NameTable<'_>, hit: &Hit, name: &str) -> Confirmation {
+        match self.find(table, hit) {
+            Some(written) if self.codebook.spells(written, name.as_bytes()) => Confirmation::Same,
+            Some(written) => self.explain(table, hit, name, written),
+            None => Confirmation::Damaged,
+        }
+    }
+
+    #[cold]
+    fn explain(&self, table: &NameTable<'_>, hit: &Hit, name: &str, written: &[u8]) -> Confirmation {
+        let (asked, text) = (table.seed().hash(name), self.codebook.read(written));
+        let found = text.map(|text| table.seed().hash(&text));
+        match found.is_some_and(|found| found.fingerprint() == asked.fingerprint() && table.may_hold(hit.line, found)) {
+            true => Confirmation::Other,
+            false => Confirmation::Damaged,
+        }
     }
 
     fn find(&self, table: &NameTable<'_>, hit: &Hit) -> Option<&[u8]> {

@@ -9,7 +9,7 @@
 //! (`xxx`) are probed only where a filter in the header says that there may be one.
 //!
 //! A miss is always right. A hit is a fingerprint's word only: [`exact`] compares the name itself, so no host is ever
-//! refused because its hash resembles another's.
+//! refused because its hash resembles another's, nor let through because the text to compare with is damaged.
 
 pub mod codebook;
 pub mod exact;
@@ -102,6 +102,12 @@ impl<'a> NameTable<'a> {
                 None => {}
             }
         }
+    }
+
+    /// Whether a name with that hash may live in that line.
+    pub fn may_hold(&self, line: usize, hash: NameHash) -> bool {
+        let home = hash.home(self.home_lines);
+        (home..home + MAX_DISPLACEMENT).contains(&line)
     }
 
     fn may_be_top(&self, hash: NameHash) -> bool {

@@ -1,24 +1,29 @@
 //! Expressions: regular expressions over host and path.
 //!
-//! Of each expression the literals are taken of which a match must hold at least one ([`literals`]); all of them go
-//! into one Aho-Corasick automaton, run once over the text, and an expression runs only where one of its own was seen.
-//! Those that require none share one `RegexSet`.
+//! Of each expression the literals are taken of which a match must hold at least one ([`required`]); all of them are
+//! looked for at once ([`GramSet`]), and an expression runs only where one of its own was seen. Those that require none
+//! share one `RegexSet`. A host alone is asked only where an expression can match one.
 //!
 //! The text is canonical ([`Candidate::text`]): lower case, ASCII, host first, without scheme and port.
 //!
 //! [`Candidate::text`]: super::Candidate::text
 
-mod literals;
+mod required;
 
-use aho_corasick::AhoCorasick;
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 use super::ListId;
+use super::grams::GramSet;
 
 /// Bytes that one compiled expression may take.
 const SIZE_LIMIT: usize = 1 << 20;
 /// Bytes of the lazy automaton's cache, per expression and thread.
 const CACHE_LIMIT: usize = 1 << 20;
+
+/// The literals of which every match of an expression holds one, in lower case.
+pub fn required_literals(expression: &str) -> Option<Vec<String>> {
+    required::required(expression).literals
+}
 
 /// Why an expression cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,8 +34,6 @@ pub enum PatternError {
     TooLarge,
     #[error("the expression matches every URL")]
     MatchesAll,
-    #[error("the expressions' literals do not fit one automaton")]
-    TooMany,
 }
 
 /// One expression.
@@ -46,22 +49,27 @@ pub struct Expression {
 #[derive(Debug, Default)]
 pub struct PatternSet {
     expressions: Vec<Expression>,
-    with_literals: Option<AhoCorasick>,
-    /// By pattern of the automaton: the index in `verified`.
+    literals: GramSet,
+    /// By literal: the index in `verified`.
     owners: Vec<usize>,
     /// Regexes with literals, and whose they are.
     verified: Vec<(Regex, usize)>,
     without_literals: RegexSet,
     /// By pattern of `without_literals`: the expression.
     others: Vec<usize>,
+    /// Whether no expression can match a host alone.
+    paths_only: bool,
 }
 
 impl PatternSet {
     pub fn new(expressions: Vec<Expression>) -> Result<PatternSet, PatternError> {
         let (mut literals, mut owners, mut verified) = (Vec::new(), Vec::new(), Vec::new());
         let (mut rest, mut others) = (Vec::new(), Vec::new());
+        let mut paths_only = true;
         for (number, expression) in expressions.iter().enumerate() {
-            match literals::required(&expression.text) {
+            let required = required::required(&expression.text);
+            paths_only &= required.path;
+            match required.literals {
                 Some(required) => {
                     owners.extend(required.iter().map(|_| verified.len()));
                     literals.extend(required);
@@ -73,11 +81,6 @@ impl PatternSet {
                 }
             }
         }
-        let with_literals = if literals.is_empty() {
-            None
-        } else {
-            Some(AhoCorasick::new(&literals).map_err(|_| PatternError::TooMany)?)
-        };
         let without_literals = RegexSetBuilder::new(&rest)
             .case_insensitive(true)
             .unicode(false)
@@ -85,7 +88,8 @@ impl PatternSet {
             .dfa_size_limit(CACHE_LIMIT)
             .build()
             .map_err(explain)?;
-        Ok(PatternSet { expressions, with_literals, owners, verified, without_literals, others })
+        let literals = GramSet::new(literals);
+        Ok(PatternSet { expressions, literals, owners, verified, without_literals, others, paths_only })
     }
 
     /// Whether an expression can be used.
@@ -103,8 +107,16 @@ impl PatternSet {
         &self.expressions
     }
 
-    /// Calls `visit` with every expression that matches, once each, in no promised order.
-    pub fn find(&self, text: &str, mut visit: impl FnMut(ListId, &Expression)) {
+    /// Calls `visit` with every expression that matches, once each, in no promised order. `path_at` is where the path
+    /// begins in the text: at its end for a host alone.
+    #[inline]
+    pub fn find(&self, text: &str, path_at: usize, visit: impl FnMut(ListId, &Expression)) {
+        if path_at < text.len() || !self.paths_only {
+            self.find_in(text, visit);
+        }
+    }
+
+    fn find_in(&self, text: &str, mut visit: impl FnMut(ListId, &Expression)) {
         let mut report = |number: usize| {
             if let Some(expression) = self.expressions.get(number)
                 && let Some(list) = ListId::new(usize::from(expression.list))
@@ -112,26 +124,25 @@ impl PatternSet {
                 visit(list, expression);
             }
         };
-        if let Some(automaton) = &self.with_literals {
-            let mut tried = Vec::new();
-            for hit in automaton.find_overlapping_iter(text) {
-                let owner = self.owners[hit.pattern().as_usize()];
-                if !tried.contains(&owner) {
-                    tried.push(owner);
-                    let (regex, number) = &self.verified[owner];
-                    if regex.is_match(text.as_bytes()) {
-                        report(*number);
-                    }
+        let mut tried = Vec::new();
+        self.literals.find(text.as_bytes(), |found| {
+            let owner = self.owners[found.literal];
+            if !tried.contains(&owner) {
+                tried.push(owner);
+                let (regex, number) = &self.verified[owner];
+                if regex.is_match(text.as_bytes()) {
+                    report(*number);
                 }
             }
-        }
+        });
         if !self.others.is_empty() {
             self.without_literals.matches(text.as_bytes()).iter().for_each(|other| report(self.others[other]));
         }
     }
 }
 
-fn compile(text: &str) -> Result<Regex, PatternError> {
+/// Compiled without regard to case, within limits.
+pub fn compile(text: &str) -> Result<Regex, PatternError> {
     RegexBuilder::new(text)
         .case_insensitive(true)
         .unicode(false)

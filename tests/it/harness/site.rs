@@ -167,6 +167,8 @@ pub struct Site {
     pub explicit: Vec<SocketAddr>,
     /// Tables of the configuration, as TOML text by table name; a test adds or replaces what it needs.
     pub tables: BTreeMap<String, String>,
+    /// How many files the gateway may have open; `None`: as many as the test.
+    pub descriptors: Option<u64>,
 }
 
 impl Site {
@@ -177,7 +179,7 @@ impl Site {
         if std::net::TcpListener::bind("[::1]:0").is_ok() {
             explicit.push(SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port)));
         }
-        let mut site = Site { folder, explicit, tables: BTreeMap::new() };
+        let mut site = Site { folder, explicit, tables: BTreeMap::new(), descriptors: None };
         std::fs::create_dir_all(site.rules().join("lists")).expect("a writable folder");
         std::fs::create_dir_all(site.state()).expect("a writable folder");
         site.set(

@@ -1,4 +1,4 @@
-//! The literals of which every match of an expression holds at least one.
+//! What every match of an expression holds: one of a few literals; a character that no host has.
 
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
@@ -8,10 +8,39 @@ const MIN_BYTES: usize = 3;
 /// An expression with more alternatives than that is better run as it is.
 const MAX_LITERALS: usize = 64;
 
-/// The best set of required literals, in lower case; `None` when there is none worth having.
-pub fn required(expression: &str) -> Option<Vec<String>> {
-    let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(expression).ok()?;
-    best(&hir)
+/// What every match holds.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Required {
+    /// One of these, in lower case; `None` when there is no set worth having.
+    pub literals: Option<Vec<String>>,
+    /// A character that no host has: of a host alone the expression says nothing.
+    pub path: bool,
+}
+
+pub fn required(expression: &str) -> Required {
+    match ParserBuilder::new().unicode(false).utf8(false).build().parse(expression) {
+        Ok(hir) => Required { literals: best(&hir), path: leaves_the_host(&hir) },
+        Err(_) => Required { literals: None, path: false },
+    }
+}
+
+fn leaves_the_host(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Literal(literal) => literal.0.iter().any(|&b| !may_be_in_a_host(b)),
+        HirKind::Class(Class::Bytes(class)) => {
+            class.iter().all(|range| !(range.start()..=range.end()).any(may_be_in_a_host))
+        }
+        HirKind::Class(Class::Unicode(_)) | HirKind::Empty | HirKind::Look(_) => false,
+        HirKind::Capture(capture) => leaves_the_host(&capture.sub),
+        HirKind::Repetition(repetition) => repetition.min > 0 && leaves_the_host(&repetition.sub),
+        HirKind::Concat(parts) => parts.iter().any(leaves_the_host),
+        HirKind::Alternation(branches) => branches.iter().all(leaves_the_host),
+    }
+}
+
+/// Names, and addresses in either family.
+fn may_be_in_a_host(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':')
 }
 
 fn best(hir: &Hir) -> Option<Vec<String>> {
@@ -83,7 +112,24 @@ mod tests {
             ("search\\?q=[0-9]+$", Some(vec!["search?q="])),
         ] {
             let expected = expected.map(|set| set.into_iter().map(str::to_owned).collect::<Vec<_>>());
-            assert_eq!(required(expression), expected, "{expression}");
+            assert_eq!(required(expression).literals, expected, "{expression}");
+        }
+    }
+
+    #[test]
+    fn an_expression_that_no_host_can_match_is_known() {
+        for (expression, expected) in [
+            ("/ads/", true),
+            ("ads", false),
+            ("ads.", false),
+            ("ads[/?]", true),
+            ("ads[/.]", false),
+            ("(a/|b\\?)", true),
+            ("(a/|b)", false),
+            ("(a/)?b", false),
+            ("(a/)+b", true),
+        ] {
+            assert_eq!(required(expression).path, expected, "{expression}");
         }
     }
 }
