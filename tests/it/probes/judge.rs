@@ -196,7 +196,7 @@ fn through_tunnel(verdict: &mut Verdict, rows: &[&Value], recorded: &Recorded, p
             verdict.smuggled.push(format!("the row of the tunnel names {}:{}", text(row, "host"), number(row, "port")));
         }
     }
-    let as_it_is = verdict.sent.bytes.starts_with(&recorded.bytes);
+    let as_it_is = verdict.sent.bytes.starts_with(&recorded.bytes) || verdict.sent.bytes.ends_with(&recorded.bytes);
     if as_it_is && inside.is_empty() {
         verdict.requests = None;
         verdict.relayed = !recorded.bytes.is_empty();
