@@ -70,7 +70,7 @@ fn world() -> &'static World {
         let began = Instant::now();
         while TcpStream::connect(proxy).is_err() {
             assert!(began.elapsed() < HANGS_AFTER, "the gateway does not start");
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::park_timeout(Duration::from_millis(20));
         }
         World { runtime, recorder, proxy, site, judged: Mutex::new(0), inputs: Mutex::new(0) }
     })
@@ -130,7 +130,7 @@ fn log_agrees(world: &World, recorded: &[Recorded]) {
             Ok(()) => return,
             Err(why) if began.elapsed() > HANGS_AFTER => panic!("{why}"),
             // Rows are complete when their segment has been shipped.
-            Err(_) => std::thread::sleep(Duration::from_millis(300)),
+            Err(_) => std::thread::park_timeout(Duration::from_millis(300)),
         }
     }
 }

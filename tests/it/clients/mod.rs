@@ -183,12 +183,17 @@ async fn undici_gets_everything_through_the_proxy() {
         return skip("undici", "`tests/run` installs it into target/clients/node");
     }
     let Some(node) = tool("node") else { return };
+    let spoken = version(&node, "--version");
+    let major: Option<u32> = spoken.trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok());
+    if major.is_none_or(|major| major < 20) {
+        return skip("undici", &format!("undici 7 needs Node 20 or newer, this is {spoken}"));
+    }
     let town = Town::open().await;
     let mut command = Command::new(&node);
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/clients/pages.mjs"));
     command.arg(town.where_things_are(&modules));
     let count = worked("undici", &run(command).await, 2 * 27);
-    row("undici", &format!("Node {}", version(&node, "--version")), count);
+    row("undici", &format!("Node {spoken}"), count);
 }
 
 /// A page that a browser opens, with all its places filled in.
@@ -258,6 +263,7 @@ async fn a_websocket_talks_through_an_upgrade_and_is_one_row() {
     line.say([0x88, 0x80, 0, 0, 0, 0]).await;
     line.expect([0x88, 0]).await;
     line.expect_close().await;
+    drop(line);
     let row = town.school.gateway.row("socket.test").await;
     assert_eq!((text(&row, "method"), text(&row, "ending")), ("GET", "complete"), "{row:#}");
     assert_eq!(row["status"], 101, "{row:#}");

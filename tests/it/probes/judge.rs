@@ -24,6 +24,8 @@ pub struct Verdict {
     pub sent: Sent,
     /// Requests at the origin, where all readers agree.
     pub requests: Option<usize>,
+    /// A tunnel whose inside passed as it is.
+    pub relayed: bool,
     /// What some reader saw and the log does not hold.
     pub smuggled: Vec<String>,
     /// Rows that are too many or too few.
@@ -114,6 +116,8 @@ impl Judged {
             &self.verdicts.len(),
             &format!("{smuggled} smuggled, {hung} hung, {rows} with a wrong number of rows"),
         );
+        let relayed = count(&|v| v.relayed);
+        table.row("of these, what is no HTTP in a tunnel", &relayed, "relayed as it is, under the tunnel's row");
     }
 
     /// Nothing smuggled, nothing hung, each request one row, who was told no was let go, and those in absolute form got
@@ -152,7 +156,7 @@ impl Judged {
 }
 
 fn judge(sent: Sent, arrived: Vec<(u64, Recorded)>, rows: &[Value], port: u16) -> Verdict {
-    let mut verdict = Verdict { requests: Some(0), smuggled: Vec::new(), unlogged: Vec::new(), sent };
+    let mut verdict = Verdict { requests: Some(0), relayed: false, smuggled: Vec::new(), unlogged: Vec::new(), sent };
     if rows.is_empty() && !arrived.is_empty() {
         verdict.unlogged.push("no row at all".to_owned());
     }
@@ -180,20 +184,38 @@ fn judge(sent: Sent, arrived: Vec<(u64, Recorded)>, rows: &[Value], port: u16) -
     verdict
 }
 
-/// A tunnel carries what the client said and is one row that names where it leads.
+/// A tunnel has one row that names where it leads. What is HTTP in it is served as HTTP, with a row for each request; all else
+/// passes as it is, and then no reader may find a request for another host in it.
 fn through_tunnel(verdict: &mut Verdict, rows: &[&Value], recorded: &Recorded, port: u16) {
-    if rows.len() != 1 {
-        verdict.unlogged.push(format!("{} rows for one tunnel", rows.len()));
+    let (tunnel, inside): (Vec<&Value>, Vec<&Value>) = rows.iter().partition(|row| text(row, "method") == "CONNECT");
+    if tunnel.len() != 1 {
+        verdict.unlogged.push(format!("{} rows for one tunnel", tunnel.len()));
     }
-    for row in rows {
+    for row in tunnel {
         if text(row, "host") != verdict.sent.name || number(row, "port") != u64::from(port) {
             verdict.smuggled.push(format!("the row of the tunnel names {}:{}", text(row, "host"), number(row, "port")));
         }
     }
-    if verdict.sent.way == Way::Tunnel && !verdict.sent.bytes.starts_with(&recorded.bytes) {
-        verdict.smuggled.push(format!("the tunnel changed the bytes: {}", shown(&recorded.bytes)));
+    let as_it_is = verdict.sent.bytes.starts_with(&recorded.bytes) || verdict.sent.bytes.ends_with(&recorded.bytes);
+    if as_it_is && inside.is_empty() {
+        verdict.requests = None;
+        verdict.relayed = !recorded.bytes.is_empty();
+        let own = format!("{}:{port}", verdict.sent.name);
+        for reader in readers::ALL {
+            let seen = reader.read(&recorded.bytes);
+            let other =
+                seen.iter().find(|r| r.method != "?" && !r.host.is_empty() && !r.host.eq_ignore_ascii_case(&own));
+            if let Some(other) = other {
+                verdict.smuggled.push(format!(
+                    "{} finds a request for {} in the tunnel",
+                    reader.name,
+                    other.host.escape_default()
+                ));
+            }
+        }
+    } else {
+        forwarded(verdict, &inside, recorded);
     }
-    verdict.requests = None;
 }
 
 /// Each reader sees the requests that the rows name, in their order, and nothing else.
