@@ -4,21 +4,18 @@
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
+mod rows;
+
 use std::time::{Duration, Instant};
 
-use ecluse::access::{
-    AccessRecord, AccessRow, ActionTaken, CollegeCode, Ending, Flags, GatewayName, Host, HostSource, IdentitySource,
-    IdentityStrength, Protocol, Pseudonym, Reference, Row, RowKey, Stream, Timestamp, Visit,
-};
+use ecluse::access::{AccessRecord, AccessRow, ActionTaken, CollegeCode, GatewayName, Host, Row, RowKey, Stream};
 use ecluse::store::suite::{batch, everything, search};
 use ecluse::store::{Dimension, Embedded, HostFilter, Order, Question, RecordStore};
 
+use rows::record;
+
 /// A gateway ships 20,000 to 50,000 rows at once.
 const BATCH: u64 = 20_000;
-const PERSONS: u64 = 800;
-const HOSTS: u64 = 5_000;
-/// 2026-11-23T07:00:00Z, for eight hours.
-const START: i64 = 1_795_417_200_000_000;
 
 fn main() {
     let rows = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(1_000_000 / BATCH * BATCH);
@@ -110,52 +107,4 @@ fn row(i: u64, rows: u64) -> Row {
         slice: 0,
     };
     Row::Access(Box::new(AccessRow { key, record: record(i, rows) }))
-}
-
-/// A mixed, repeatable number.
-fn mix(i: u64) -> u64 {
-    let mixed = (i ^ i >> 31).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    mixed ^ mixed >> 29
-}
-
-fn record(i: u64, rows: u64) -> AccessRecord {
-    let dice = mix(i);
-    let start = Timestamp::from_micros(START + (i * (8 * 3_600_000_000 / rows)) as i64);
-    let who = dice % PERSONS;
-    // Popular hosts are much more popular.
-    let host = (dice >> 12) % ((dice >> 40) % HOSTS + 1);
-    let refused = (dice >> 52).is_multiple_of(40);
-    let text = |text: &str| text.into();
-    AccessRecord {
-        connection: i / 4,
-        person: Some(Pseudonym(u128::from(mix(who + 1)).wrapping_mul(0x1234_5678_9abc_def1_2345).to_be_bytes())),
-        identity_source: IdentitySource::Radius,
-        identity_strength: IdentityStrength::Medium,
-        client_address: Some(std::net::Ipv4Addr::from(0x0a83_0000 + who as u32).into()),
-        start,
-        end: start.plus(Duration::from_millis(dice % 4000)),
-        method: text("CONNECT"),
-        host: format!("www.site-{host}.example").into(),
-        host_source: HostSource::Asked,
-        port: 443,
-        protocol: Protocol::Tls,
-        path: text(""),
-        category: text(if refused { "games" } else { "" }),
-        action: if refused { ActionTaken::Refuse } else { ActionTaken::Tunnel },
-        rule: text(if refused { "jeux-refuses-aux-eleves" } else { "default" }),
-        list: text(if refused { "ut1/games" } else { "" }),
-        entry: if refused { format!("site-{host}.example (games/domains:{host})").into() } else { text("") },
-        rules_version: text("0123456789ab"),
-        status: Some(if refused { 403 } else { 200 }),
-        bytes_up: dice % 5_000,
-        bytes_down: dice % 500_000,
-        finding: text(""),
-        visit: Visit::Unknown,
-        ending: if refused { Ending::Answered } else { Ending::Complete },
-        asked: text(""),
-        earlier_rule: text(""),
-        reference: refused.then(|| Reference::from_random(dice)),
-        count: 1,
-        flags: Flags::default(),
-    }
 }

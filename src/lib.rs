@@ -13,6 +13,7 @@ pub mod policy;
 // wire
 pub mod accesslog;
 pub mod detect;
+pub mod framing;
 pub mod identity;
 pub mod listen;
 pub mod origin;
@@ -22,6 +23,7 @@ pub mod store;
 pub mod gateway;
 // operations
 pub mod audit;
+pub mod fleet;
 // program
 pub mod cli;
 pub mod process;

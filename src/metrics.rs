@@ -72,6 +72,8 @@ figures! {
     connections_accepted: Counter,
     /// Client connections open now.
     connections_open: Gauge,
+    /// Seconds in which idle clients were asked to leave because nearly all places were taken.
+    places_wanted: Counter,
     /// Accesses by what was answered.
     accesses_forwarded: Counter,
     accesses_tunnelled: Counter,
@@ -83,6 +85,9 @@ figures! {
     records_appended: Counter,
     /// Appends that failed.
     append_failures: Counter,
+    /// Accesses and connections that no record was written of, and the gap records that tell of them.
+    unwritten: Counter,
+    gaps: Counter,
     /// Rows acknowledged by the store.
     rows_shipped: Counter,
     /// Attempts to ship a batch that failed and are tried again.
@@ -90,6 +95,14 @@ figures! {
     /// Rows in the journal that the store has not acknowledged.
     backlog_rows: Gauge,
     backlog_bytes: Gauge,
+    /// How long the oldest of them has waited, in seconds.
+    backlog_age_s: Gauge,
+    /// The last acknowledgement of the store: microseconds since 1970 UTC.
+    acknowledged_us: Gauge,
+    /// Batches that the store refuses for good; they are set aside in the spool's folder `poison`.
+    poison_batches: Counter,
+    /// What the journal may still write, in bytes: of its own bound, and of the disk.
+    journal_left_bytes: Gauge,
     /// Every row that ended before is in the store: microseconds since 1970 UTC.
     shipped_up_to_us: Gauge,
     /// Snapshots of rules installed, and refused because they were broken.

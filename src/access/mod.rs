@@ -9,6 +9,7 @@
 
 mod client;
 pub mod encoding;
+mod gap;
 mod host;
 mod ids;
 mod outcome;
@@ -19,6 +20,7 @@ mod text_enum;
 mod time;
 
 pub use client::{Client, GroupName, IdentitySource, IdentityStrength, PersonName, Pseudonym};
+pub use gap::{Gap, GapRow};
 pub use host::{Host, HostError, HostName};
 pub use ids::{CollegeCode, GatewayName, IdError, Reference, RowKey};
 pub use outcome::{Ending, Outcome};

@@ -9,20 +9,20 @@ use super::disk::write_aside;
 use super::error::ShipError;
 use super::frame::{self, Key, Kind, Seed, split_record};
 use super::header::Header;
-use super::journaled::Journaled;
+use super::inspect::row;
 use super::lane::segment_name;
 use super::ledger::{Cut, Ledger};
-use super::reading::{Place, Reading, Report};
+use super::owner::Owner;
+use super::reading::{Damage, Place, Reading, Report};
 use super::writer::Extent;
 use crate::access::encoding::{Canonical, DecodeError};
-use crate::access::{AccessRecord, CollegeCode, ConnectionRecord, GatewayName, Row, RowKey, Stream, Timestamp};
+use crate::access::{Gap, GapRow, Row, RowKey, Timestamp};
 use crate::store::{Batch, BatchToken};
 
 /// Cuts one stream of one lane.
 pub(super) struct Cutter {
     reading: Reading,
-    college: CollegeCode,
-    gateway: GatewayName,
+    owner: Owner,
     ledger: Ledger,
     /// Up to where it has been read.
     place: Place,
@@ -30,6 +30,8 @@ pub(super) struct Cutter {
     open: HashMap<Key, u32>,
     /// Damaged segments that somebody was told of.
     told: HashSet<u32>,
+    /// Those of them that no gap record tells of yet.
+    untold: Vec<Damage>,
 }
 
 /// A batch and what the ledger calls it.
@@ -45,18 +47,27 @@ const BATCH_BYTES: u64 = 32 << 20;
 #[derive(Default)]
 struct Rows {
     rows: Vec<Row>,
+    gaps: Vec<GapRow>,
     newer: Option<u8>,
 }
 
+impl Rows {
+    fn len(&self) -> usize {
+        self.rows.len() + self.gaps.len()
+    }
+}
+
 impl Cutter {
-    pub(super) fn new(reading: Reading, college: CollegeCode, gateway: GatewayName, ledger: Ledger) -> Self {
+    pub(super) fn new(reading: Reading, owner: Owner, ledger: Ledger) -> Self {
         let place = ledger.state().acked.place;
-        Cutter { reading, college, gateway, ledger, place, open: HashMap::new(), told: HashSet::new() }
+        let (open, told) = (HashMap::new(), HashSet::new());
+        Cutter { reading, owner, ledger, place, open, told, untold: Vec::new() }
     }
 
     /// The next batch: the one that was cut and never acknowledged, or a new one, noted in the ledger before it is
     /// sent. `None`: there is nothing to send.
     pub(super) fn next(&mut self, extents: &[(u32, Extent)], most: usize) -> Result<Option<Next>, ShipError> {
+        self.ledger.settle().map_err(|error| self.wrong(error))?;
         match self.ledger.state().pending {
             Some(cut) => self.again(extents, cut).map(Some),
             None => self.cut(extents, most),
@@ -74,13 +85,13 @@ impl Cutter {
             if met.place == cut.to { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         self.tell(&report, &rows)?;
-        let found = rows.rows.len() as u64;
+        let found = rows.len() as u64;
         if found != cut.last + 1 - cut.first {
             tracing::error!(lane = self.reading.lane, stream = %self.reading.stream, found, expected = cut.last + 1 - cut.first,
                 "a batch that was cut before has lost rows: its segments are damaged");
         }
         self.place = cut.to;
-        Ok(self.name(rows.rows, cut))
+        Ok(self.name(rows, cut))
     }
 
     fn cut(&mut self, extents: &[(u32, Extent)], most: usize) -> Result<Option<Next>, ShipError> {
@@ -89,38 +100,33 @@ impl Cutter {
         let report = reading.read(extents, from, &mut |met| {
             self.meet(&mut rows, met.kind, met.payload, met.place.segment);
             bytes += met.payload.len() as u64;
-            if rows.rows.len() >= most || bytes >= BATCH_BYTES {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            if rows.len() >= most || bytes >= BATCH_BYTES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         self.tell(&report, &rows)?;
-        if rows.rows.is_empty() {
+        if rows.len() == 0 {
             self.place = report.place;
             return Ok(None);
         }
         let first = self.ledger.state().acked.last + 1;
-        let last = first + rows.rows.len() as u64 - 1;
+        let last = first + rows.len() as u64 - 1;
         let cut = Cut { first, last, from, to: report.place };
         self.ledger.cut(cut).map_err(|error| self.wrong(error))?;
         self.place = report.place;
-        Ok(Some(self.name(rows.rows, cut)))
+        Ok(Some(self.name(rows, cut)))
     }
 
-    fn name(&self, rows: Vec<Row>, cut: Cut) -> Next {
+    fn name(&self, rows: Rows, cut: Cut) -> Next {
         let Reading { lane, stream, .. } = self.reading;
-        let token = BatchToken { gateway: self.gateway.clone(), lane, stream, first: cut.first, last: cut.last };
-        Next { batch: Batch { token, rows }, cut }
+        let token = BatchToken { gateway: self.owner.gateway.clone(), lane, stream, first: cut.first, last: cut.last };
+        Next { batch: Batch { token, rows: rows.rows, gaps: rows.gaps }, cut }
     }
 
     fn meet(&mut self, rows: &mut Rows, kind: Kind, payload: &[u8], segment: u32) {
-        let Some((key, record)) = split_record(payload) else { return };
-        match kind {
-            Kind::Intent => {
+        match (kind, split_record(payload)) {
+            (Kind::Intent, Some((key, _))) => {
                 self.open.insert(key, segment);
             }
-            Kind::Completion => {
+            (Kind::Completion, Some((key, record))) => {
                 self.open.remove(&key);
                 match self.row(key, record) {
                     Ok(row) => rows.rows.push(row),
@@ -130,28 +136,32 @@ impl Cutter {
                         "a completion in the journal is no record: a fault of the program that wrote it"),
                 }
             }
-            Kind::SealedKey | Kind::Gap | Kind::Footer => {}
+            (Kind::Gap, _) => rows.gaps.extend(frame::read_gap(payload).map(|gap| self.gap_row(gap))),
+            _ => {}
         }
+    }
+
+    fn gap_row(&self, gap: Gap) -> GapRow {
+        let Owner { college, gateway, .. } = self.owner.clone();
+        GapRow { college, gateway, lane: self.reading.lane, stream: self.reading.stream, gap }
     }
 
     fn row(&self, key: Key, record: &[u8]) -> Result<Row, DecodeError> {
         let key = RowKey {
-            college: self.college.clone(),
-            gateway: self.gateway.clone(),
+            college: self.owner.college.clone(),
+            gateway: self.owner.gateway.clone(),
             lane: self.reading.lane,
             sequence: key.sequence,
             slice: key.slice,
         };
-        Ok(match self.reading.stream {
-            Stream::Accesses => AccessRecord::decode(record)?.into_row(key),
-            Stream::Connections => ConnectionRecord::decode(record)?.into_row(key),
-        })
+        row(self.reading.stream, key, record)
     }
 
     /// Says what could not be read, once per segment. What a newer program wrote is left for it.
     fn tell(&mut self, report: &Report, rows: &Rows) -> Result<(), ShipError> {
         for damage in &report.damage {
             if self.told.insert(damage.segment) {
+                self.untold.push(*damage);
                 tracing::error!(lane = self.reading.lane, stream = %self.reading.stream, segment = damage.segment,
                     bytes = damage.bytes, frames = damage.frames,
                     "a segment of the journal is damaged: the records in these bytes are lost, all others are kept");
@@ -163,6 +173,11 @@ impl Cutter {
         }
     }
 
+    /// Damage that was met and that no gap record tells of.
+    pub(super) fn take_untold(&mut self) -> Vec<Damage> {
+        std::mem::take(&mut self.untold)
+    }
+
     /// The store has the batch.
     pub(super) fn acknowledge(&mut self, next: &Next, at: Timestamp) -> Result<(), ShipError> {
         self.ledger.ack(next.cut.last, next.cut.to, at).map_err(|error| self.wrong(error))
@@ -171,17 +186,7 @@ impl Cutter {
     /// Puts a batch that no store will take where a person finds it, in the format of a segment.
     pub(super) fn set_aside(&self, next: &Next, at: Timestamp) -> Result<(), ShipError> {
         let Reading { lane, stream, .. } = self.reading;
-        let header = Header {
-            stream,
-            college: self.college.clone(),
-            gateway: self.gateway.clone(),
-            lane,
-            segment: 0,
-            first_sequence: 0,
-            opened: at,
-            cuts: vec![],
-            heads: vec![],
-        };
+        let header = Header::bare(stream, &self.owner, lane, 0, at);
         let mut frames = Vec::new();
         for row in &next.batch.rows {
             let key = Key { sequence: row.key().sequence, slice: row.key().slice };
@@ -190,6 +195,7 @@ impl Cutter {
                 Row::Connection(row) => row.record.encode(out),
             });
         }
+        next.batch.gaps.iter().for_each(|row| frame::put_gap(&row.gap, &mut frames));
         frame::seal(&mut frames, Seed::of(stream, lane, 0));
         let mut bytes = header.encode();
         bytes.append(&mut frames);
@@ -204,23 +210,43 @@ impl Cutter {
 
     /// Segments that need not be kept: the store has had what is in them for long enough, and every intent in them is
     /// completed. Always the oldest first, so that what is left never begins with a completion whose intent is open.
-    pub(super) fn forgettable(&self, extents: &[(u32, Extent)], now: Timestamp, keep: Duration) -> Vec<u32> {
+    pub(super) fn forgettable(&mut self, extents: &[(u32, Extent)], now: Timestamp, keep: Duration) -> Vec<u32> {
         let oldest_open = self.open.values().copied().min().unwrap_or(u32::MAX);
-        extents
-            .iter()
-            .take_while(|(segment, extent)| {
-                extent.is_final && *segment < oldest_open && self.ledger.state().has_passed(*segment, now, keep)
-            })
-            .map(|(segment, _)| *segment)
-            .collect()
+        let is_forgettable = |(segment, extent): &&(u32, Extent)| {
+            extent.is_final && *segment < oldest_open && self.ledger.state().has_passed(*segment, now, keep)
+        };
+        let segments: Vec<u32> = extents.iter().take_while(is_forgettable).map(|(segment, _)| *segment).collect();
+        // A batch whose acknowledgement a power cut could take is sent again, from these segments.
+        if !segments.is_empty()
+            && let Err(error) = self.ledger.make_durable()
+        {
+            tracing::warn!(%error, lane = self.reading.lane, "shipped segments are kept until the ledger can be synced");
+            return Vec::new();
+        }
+        segments
     }
 
-    /// Removes a segment; answers its size.
+    /// Removes a segment, durably before the next one goes: one that a power cut brought back without those that complete
+    /// its intents would be recovered again. Answers its size.
     pub(super) fn forget(&self, segment: u32) -> io::Result<u64> {
         let path = self.reading.folder.join(segment_name(self.reading.stream, segment));
-        let size = self.reading.disk.size(&path)?;
-        self.reading.disk.remove(&path)?;
+        let (disk, is_gone) = (&self.reading.disk, |error: &io::Error| error.kind() == io::ErrorKind::NotFound);
+        let size = match disk.size(&path) {
+            Ok(size) => {
+                disk.remove(&path)?;
+                size
+            }
+            // Removed before, but perhaps not durably.
+            Err(error) if is_gone(&error) => 0,
+            Err(error) => return Err(error),
+        };
+        disk.sync_dir(&self.reading.folder)?;
         Ok(size)
+    }
+
+    /// Nothing in the lane is older.
+    pub(super) fn since(&self) -> Timestamp {
+        self.owner.since
     }
 
     /// Rows that the store has.

@@ -33,6 +33,11 @@ impl Budget {
         fits
     }
 
+    /// Reserves `room` whatever else is there: for what tells that something is full.
+    pub(super) fn claim(&self, room: u64) {
+        self.reserved.fetch_add(room, Ordering::Relaxed);
+    }
+
     /// Gives a reserve back.
     pub(super) fn free(&self, room: u64) {
         self.reserved.fetch_sub(room, Ordering::Relaxed);
@@ -45,6 +50,11 @@ impl Budget {
     /// A file is gone.
     pub(super) fn removed(&self, bytes: u64) {
         let _ = self.used.try_update(Ordering::Relaxed, Ordering::Relaxed, |used| Some(used.saturating_sub(bytes)));
+    }
+
+    /// What may still be written that is not promised.
+    pub(super) fn left(&self) -> u64 {
+        self.max.saturating_sub(self.used()).saturating_sub(self.reserved.load(Ordering::Relaxed))
     }
 
     pub(super) fn used(&self) -> u64 {

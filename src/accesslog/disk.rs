@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, OFlags};
 
 #[cfg(test)]
 pub(super) mod fake;
@@ -22,7 +22,10 @@ pub(super) trait Disk: Send + Sync {
     fn names(&self, folder: &Path) -> io::Result<Vec<String>>;
     /// Opens a file to append to. It may be there already.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+    /// The size of a file; of anything else an error.
     fn size(&self, path: &Path) -> io::Result<u64>;
+    /// What is there, without following a link.
+    fn what(&self, path: &Path) -> What;
     /// Up to `most` bytes from `offset`; fewer only at the end of the file.
     fn read(&self, path: &Path, offset: u64, most: u64) -> io::Result<Vec<u8>>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
@@ -30,8 +33,20 @@ pub(super) trait Disk: Send + Sync {
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// Makes the names of a folder durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Bytes that this user may still write where `path` is.
+    fn left(&self, path: &Path) -> io::Result<u64>;
     /// Locks a file, made if need be, until the answer is dropped or the process dies. `None`: somebody else holds it.
     fn lock(&self, path: &Path) -> io::Result<Option<Lock>>;
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    Nothing,
+    File,
+    Folder,
+    /// A link, a pipe, a socket, a device: none of ours.
+    Strange,
 }
 
 /// Held until dropped.
@@ -97,15 +112,25 @@ impl Disk for LocalDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(OpenOptions::new().append(true).create(true).mode(0o600).open(path)?))
+        Ok(Arc::new(open_file(OpenOptions::new().append(true).create(true), path)?))
     }
 
     fn size(&self, path: &Path) -> io::Result<u64> {
-        Ok(fs::metadata(path)?.len())
+        let about = fs::symlink_metadata(path)?;
+        if about.is_file() { Ok(about.len()) } else { Err(no_file()) }
+    }
+
+    fn what(&self, path: &Path) -> What {
+        match fs::symlink_metadata(path) {
+            Ok(about) if about.is_file() => What::File,
+            Ok(about) if about.is_dir() => What::Folder,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => What::Nothing,
+            _ => What::Strange,
+        }
     }
 
     fn read(&self, path: &Path, offset: u64, most: u64) -> io::Result<Vec<u8>> {
-        let mut file = File::open(path)?;
+        let mut file = open_file(OpenOptions::new().read(true), path)?;
         file.seek(SeekFrom::Start(offset))?;
         let mut bytes = Vec::new();
         file.take(most).read_to_end(&mut bytes)?;
@@ -128,8 +153,13 @@ impl Disk for LocalDisk {
         File::open(path)?.sync_all()
     }
 
+    fn left(&self, path: &Path) -> io::Result<u64> {
+        let disk = rustix::fs::statvfs(path)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Option<Lock>> {
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        let file = open_file(OpenOptions::new().append(true).create(true), path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -139,6 +169,17 @@ impl Disk for LocalDisk {
         let (held, named) = (file.metadata()?, fs::metadata(path)?);
         Ok(((held.dev(), held.ino()) == (named.dev(), named.ino())).then(|| Box::new(file) as Lock))
     }
+}
+
+/// Opens a regular file and nothing else: no link is followed, and a pipe that nobody fills is not waited for.
+fn open_file(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    const FLAGS: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
+    let file = options.mode(0o600).custom_flags(FLAGS.bits() as i32).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(no_file()) }
+}
+
+fn no_file() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")
 }
 
 impl DiskFile for File {

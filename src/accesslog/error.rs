@@ -43,6 +43,9 @@ pub enum ShipError {
     Read { path: PathBuf, error: io::Error },
     #[error("{path} was written by a newer version of the program (format {version}): run that one to ship it")]
     Newer { path: PathBuf, version: u16 },
+    /// The rest is brought in, and a gap record tells of it.
+    #[error("{path}: {bytes} bytes of the segment cannot be read and what was in them is lost; all else is brought in")]
+    Damaged { path: PathBuf, bytes: u64 },
     #[error(
         "{0} holds no readable segment header: whose rows they are is unknown\n  help: keep the folder, it needs a person"
     )]

@@ -2,7 +2,7 @@
 //!
 //! Pure: bytes in, frames out. [`scan`] is the only reader of frames there is, and says what it could not read.
 
-use crate::access::{Stream, Timestamp};
+use crate::access::{Gap, Stream, Timestamp};
 
 /// 0xff and 0xfe occur in no UTF-8 text, so nothing that a client sent can look like the start of a frame.
 const MARKER: [u8; 4] = [0xff, 0xfe, 0xec, 0x1c];
@@ -21,13 +21,19 @@ pub(super) enum Kind {
     SealedKey = 3,
     Gap = 4,
     Footer = 5,
+    GapBegins = 6,
+    GapEnds = 7,
 }
 
 impl Kind {
+    /// Whether it is a row of the lane: what the ledger counts, and the store is sent.
+    pub(super) fn is_row(self) -> bool {
+        matches!(self, Kind::Completion | Kind::Gap)
+    }
+
     fn from_byte(byte: u8) -> Option<Kind> {
-        [Kind::Intent, Kind::Completion, Kind::SealedKey, Kind::Gap, Kind::Footer]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        use Kind::{Completion, Footer, Gap, GapBegins, GapEnds, Intent, SealedKey};
+        [Intent, Completion, SealedKey, Gap, Footer, GapBegins, GapEnds].into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 
@@ -182,7 +188,7 @@ impl Footer {
         match kind {
             Kind::Intent => self.intents += 1,
             Kind::Completion => self.completions += 1,
-            Kind::SealedKey | Kind::Gap => self.others += 1,
+            Kind::SealedKey | Kind::Gap | Kind::GapBegins | Kind::GapEnds => self.others += 1,
             Kind::Footer => {}
         }
     }
@@ -204,40 +210,53 @@ impl Footer {
     }
 }
 
-/// Records are missing, or were not written, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gap {
-    pub since: Timestamp,
-    pub until: Timestamp,
-    /// How many accesses or connections.
-    pub count: u64,
-    /// The damaged segment it is about; 0: none.
-    pub segment: u32,
-    /// `full`, `bypass`, `damaged`…
-    pub cause: String,
+/// Appends the frame of a gap.
+pub(super) fn put_gap(gap: &Gap, out: &mut Vec<u8>) {
+    put(Kind::Gap, out, |out| {
+        out.extend_from_slice(&gap.since.as_micros().to_le_bytes());
+        out.extend_from_slice(&gap.until.as_micros().to_le_bytes());
+        out.extend_from_slice(&gap.count.to_le_bytes());
+        out.extend_from_slice(&gap.segment.to_le_bytes());
+        out.extend_from_slice(clip_cause(&gap.cause).as_bytes());
+    });
 }
 
-impl Gap {
-    pub(super) fn put(&self, out: &mut Vec<u8>) {
-        put(Kind::Gap, out, |out| {
-            out.extend_from_slice(&self.since.as_micros().to_le_bytes());
-            out.extend_from_slice(&self.until.as_micros().to_le_bytes());
-            out.extend_from_slice(&self.count.to_le_bytes());
-            out.extend_from_slice(&self.segment.to_le_bytes());
-            out.extend_from_slice(crate::access::encoding::clip(&self.cause).as_bytes());
-        });
-    }
+pub(super) fn read_gap(payload: &[u8]) -> Option<Gap> {
+    let (fixed, cause) = payload.split_at_checked(28)?;
+    Some(Gap {
+        since: Timestamp::from_micros(long(&fixed[..8]) as i64),
+        until: Timestamp::from_micros(long(&fixed[8..16]) as i64),
+        count: long(&fixed[16..24]),
+        segment: word(&fixed[24..28]),
+        cause: std::str::from_utf8(cause).ok()?.to_owned(),
+    })
+}
 
-    pub(super) fn read(payload: &[u8]) -> Option<Gap> {
-        let (fixed, cause) = payload.split_at_checked(28)?;
-        Some(Gap {
-            since: Timestamp::from_micros(long(&fixed[..8]) as i64),
-            until: Timestamp::from_micros(long(&fixed[8..16]) as i64),
-            count: long(&fixed[16..24]),
-            segment: word(&fixed[24..28]),
-            cause: std::str::from_utf8(cause).ok()?.to_owned(),
-        })
-    }
+/// Appends the frame that says: from now on something may be missing, until a gap tells what.
+pub(super) fn put_gap_begins(since: Timestamp, cause: &str, out: &mut Vec<u8>) {
+    put(Kind::GapBegins, out, |out| {
+        out.extend_from_slice(&since.as_micros().to_le_bytes());
+        out.extend_from_slice(clip_cause(cause).as_bytes());
+    });
+}
+
+pub(super) fn read_gap_begins(payload: &[u8]) -> Option<(Timestamp, String)> {
+    let (since, cause) = payload.split_at_checked(8)?;
+    Some((Timestamp::from_micros(long(since) as i64), std::str::from_utf8(cause).ok()?.to_owned()))
+}
+
+/// Appends the frame that says: what began is told of, and nothing is missing any more.
+pub(super) fn put_gap_ends(out: &mut Vec<u8>) {
+    put(Kind::GapEnds, out, |_| {});
+}
+
+/// The longest cause, in bytes: with it the two frames of a gap fit the room that is kept for them.
+const CAUSE_MAX: usize = 128;
+/// A gap and the beginning of the next, as frames.
+pub(super) const GAP_FRAMES_MAX: u64 = (2 * (HEAD_BYTES + CAUSE_MAX) + 28 + 8) as u64;
+
+fn clip_cause(cause: &str) -> &str {
+    &cause[..cause.floor_char_boundary(CAUSE_MAX)]
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The header of a segment as bytes; the layout is specified in [`super`].
 
 use super::frame::{long, word};
+use super::owner::Owner;
 use crate::access::{CollegeCode, GatewayName, Stream, Timestamp};
 
 const MAGIC: [u8; 8] = *b"ECLUSEJ\0";
@@ -52,6 +53,12 @@ pub(super) const NAMED_MAX: usize = 64;
 pub(super) const HEADER_MAX: u64 = 4096;
 
 impl Header {
+    /// That of a segment which nobody writes after it was made.
+    pub(super) fn bare(stream: Stream, owner: &Owner, lane: u64, segment: u32, opened: Timestamp) -> Header {
+        let Owner { college, gateway, .. } = owner.clone();
+        Header { stream, college, gateway, lane, segment, first_sequence: 0, opened, cuts: vec![], heads: vec![] }
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut body = Vec::with_capacity(128);
         for text in [self.stream.as_str(), self.college.as_str(), self.gateway.as_str()] {

@@ -4,9 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::disk::{Disk, Lock, write_aside};
+use super::disk::{ASIDE, Disk, Lock, What, write_aside};
 use super::error::OpenError;
 use super::header::{HEADER_MAX, Head, Header, NAMED_MAX};
+use super::owner::Owner;
 use crate::access::{Stream, Timestamp};
 
 /// A lane whose lock this process holds.
@@ -18,6 +19,8 @@ pub(super) struct Lane {
 
 const LOCK: &str = "lock";
 const NEXT_LANE: &str = "next-lane";
+/// No lane reaches it, a second for each number: a folder with a higher one is none of ours.
+const NUMBER_MAX: u64 = 1_000_000_000_000;
 
 /// Holding the spool's lock takes a few file operations; longer than this means something else is wrong.
 const SPOOL_PATIENCE: Duration = Duration::from_secs(5);
@@ -25,11 +28,12 @@ const SPOOL_PAUSE: Duration = Duration::from_millis(10);
 
 impl Lane {
     /// Makes a new lane, with a number that was never used before and never will be again.
-    pub(super) fn make(disk: &dyn Disk, spool: &Path, now: Timestamp) -> Result<Lane, OpenError> {
+    pub(super) fn make(disk: &dyn Disk, spool: &Path, owner: &Owner, now: Timestamp) -> Result<Lane, OpenError> {
         let wrong = |error| OpenError::Directory { directory: spool.to_owned(), error };
         disk.create_dir(spool).map_err(wrong)?;
+        clear_names(disk, spool, now).map_err(wrong)?;
         let _spool_lock = lock_spool(disk, spool)?;
-        make_locked(disk, spool, now).map_err(wrong)
+        make_locked(disk, spool, owner, now).map_err(wrong)
     }
 
     /// Takes a lane that nobody holds; `None` when somebody does, or when it is gone.
@@ -44,14 +48,27 @@ impl Lane {
 
     /// Removes what is left of a lane that has been shipped; its number stays used.
     pub(super) fn remove(self, disk: &dyn Disk) -> io::Result<()> {
-        for name in disk.names(&self.folder)? {
-            if name != LOCK {
-                disk.remove(&self.folder.join(name))?;
-            }
-        }
+        // The segments first, and durably: one that a power cut brought back without its ledger would be shipped again.
+        let (segments, others): (Vec<String>, Vec<String>) =
+            disk.names(&self.folder)?.into_iter().partition(|name| name.ends_with(".seg"));
+        segments.iter().try_for_each(|name| disk.remove(&self.folder.join(name)))?;
+        disk.sync_dir(&self.folder)?;
+        others.iter().filter(|name| *name != LOCK).try_for_each(|name| disk.remove(&self.folder.join(name)))?;
         disk.remove(&self.folder.join(LOCK))?;
         disk.remove_dir(&self.folder)
     }
+}
+
+/// The names that a lane needs are ours: whatever else stands there is renamed, and kept for a person to look at.
+fn clear_names(disk: &dyn Disk, spool: &Path, now: Timestamp) -> io::Result<()> {
+    for name in [LOCK.to_owned(), NEXT_LANE.to_owned(), format!("{NEXT_LANE}{ASIDE}")] {
+        let path = spool.join(&name);
+        if matches!(disk.what(&path), What::Folder | What::Strange) {
+            tracing::error!(path = %path.display(), "this is none of ours and stands in the journal's way: it is renamed");
+            disk.rename(&path, &spool.join(format!("strange-{name}-{}", now.as_micros())))?;
+        }
+    }
+    Ok(())
 }
 
 fn lock_spool(disk: &dyn Disk, spool: &Path) -> Result<Lock, OpenError> {
@@ -67,7 +84,7 @@ fn lock_spool(disk: &dyn Disk, spool: &Path) -> Result<Lock, OpenError> {
     Err(OpenError::Busy(spool.to_owned()))
 }
 
-fn make_locked(disk: &dyn Disk, spool: &Path, now: Timestamp) -> io::Result<Lane> {
+fn make_locked(disk: &dyn Disk, spool: &Path, owner: &Owner, now: Timestamp) -> io::Result<Lane> {
     let number = next_number(disk, spool, now)?;
     // Durable before the first row has it, so that no later process can give it again.
     write_aside(disk, spool, NEXT_LANE, format!("{}\n", number + 1).as_bytes())?;
@@ -75,6 +92,7 @@ fn make_locked(disk: &dyn Disk, spool: &Path, now: Timestamp) -> io::Result<Lane
     disk.create_dir(&folder)?;
     disk.sync_dir(spool)?;
     let lock = disk.lock(&folder.join(LOCK))?.ok_or(io::ErrorKind::WouldBlock)?;
+    owner.write(disk, &folder)?;
     Ok(Lane { number, folder, _lock: lock })
 }
 
@@ -102,7 +120,10 @@ pub(super) fn numbers(disk: &dyn Disk, spool: &Path) -> io::Result<Vec<u64>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let mut numbers: Vec<u64> = names.iter().filter_map(|name| name.strip_prefix("lane-")?.parse().ok()).collect();
+    let number = |name: &String| name.strip_prefix("lane-")?.parse().ok().filter(|number| *number < NUMBER_MAX);
+    // A link to somewhere else is no lane.
+    let is_folder = |name: &&String| name.starts_with("lane-") && disk.what(&spool.join(name)) == What::Folder;
+    let mut numbers: Vec<u64> = names.iter().filter(is_folder).filter_map(number).collect();
     numbers.sort_unstable();
     Ok(numbers)
 }

@@ -2,10 +2,11 @@
 //!
 //! A batch is written here, and synced, before it is sent for the first time: whoever sends it again, after a crash or
 //! from another process, sends the same rows under the same token. One line each, with a checksum at its end; a line
-//! that is torn does not count.
+//! that is torn does not count. Written by another process, or after a sync that failed, a ledger is written anew before
+//! anything is sent that it names: a line that a power cut can take would give its rows a second token.
 //!
 //! ```text
-//! recovered 4211 <crc>                          every intent has its completion; so many completions in the lane
+//! recovered 4211 <crc>                          every intent has its completion; so many rows in the lane
 //! batch 1 512 1 0 1 98304 <crc>                 rows 1 to 512 of the lane, from and to (segment, offset)
 //! ack 512 1 98304 1795421700123456 <crc>        the store has everything up to row 512, which ends there; when
 //! ```
@@ -25,6 +26,8 @@ pub(super) struct Ledger {
     name: String,
     file: Option<Arc<dyn DiskFile>>,
     bytes: u64,
+    /// What stands in the file may not be durable: it is written anew before anything is sent that it names.
+    is_doubtful: bool,
     state: State,
 }
 
@@ -32,7 +35,7 @@ pub(super) struct Ledger {
 pub(super) struct State {
     pub acked: Acked,
     pub pending: Option<Cut>,
-    /// Completions in the lane, once it has been recovered.
+    /// Rows in the lane, once it has been recovered.
     pub recovered: Option<u64>,
     /// Since when the store has all that lies before a segment, oldest first.
     pub passed: Vec<(u32, Timestamp)>,
@@ -68,19 +71,17 @@ impl Ledger {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             bytes => bytes?,
         };
-        let mut state = State::default();
-        String::from_utf8_lossy(&bytes).split('\n').for_each(|line| state.apply(line));
+        let state = State::read(&bytes);
         let mut ledger = Ledger {
             disk: disk.clone(),
             folder: folder.to_owned(),
             name,
             file: None,
             bytes: bytes.len() as u64,
+            is_doubtful: !bytes.is_empty(),
             state,
         };
-        if bytes.last().is_some_and(|byte| *byte != b'\n') {
-            ledger.append("\n")?; // ends what was torn
-        }
+        ledger.settle()?;
         Ok(ledger)
     }
 
@@ -88,22 +89,31 @@ impl Ledger {
         &self.state
     }
 
+    /// Makes durable what is noted, where that is in doubt: somebody else wrote it, or a sync failed.
+    pub(super) fn settle(&mut self) -> io::Result<()> {
+        if self.is_doubtful { self.write_anew() } else { Ok(()) }
+    }
+
     /// Notes a batch, durably.
     pub(super) fn cut(&mut self, cut: Cut) -> io::Result<()> {
-        let Cut { first, last, from, to } = cut;
-        let places = format!("{} {} {} {}", from.segment, from.offset, to.segment, to.offset);
-        self.note(&format!("batch {first} {last} {places}"))?;
+        self.note(&cut_line(&cut))?;
+        self.sync()
+    }
+
+    /// Makes durable what is noted: before a segment goes that a lost line would ask for again.
+    pub(super) fn make_durable(&mut self) -> io::Result<()> {
+        self.settle()?;
         self.sync()
     }
 
     /// Notes that the store has the rows up to `last`. Lost in a power cut, the batch is sent once more.
     pub(super) fn ack(&mut self, last: u64, place: Place, at: Timestamp) -> io::Result<()> {
         self.note(&ack_line(&Acked { last, place, at }))?;
-        if self.bytes > LONG { self.shorten() } else { Ok(()) }
+        if self.bytes > LONG { self.write_anew() } else { Ok(()) }
     }
 
-    pub(super) fn recovered(&mut self, completions: u64) -> io::Result<()> {
-        self.note(&format!("recovered {completions}"))?;
+    pub(super) fn recovered(&mut self, rows: u64) -> io::Result<()> {
+        self.note(&format!("recovered {rows}"))?;
         self.sync()
     }
 
@@ -124,30 +134,37 @@ impl Ledger {
             }
         };
         let written = append_all(&*file, text.as_bytes());
-        if written.is_err() {
-            // Half a line may stand there: end it, so that the next one is read.
-            let _ = file.append(b"\n");
-        }
+        // Half a line may stand there.
+        self.is_doubtful |= written.is_err();
         self.bytes += text.len() as u64;
         written
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        match &self.file {
-            Some(file) => file.sync(),
-            None => Ok(()),
-        }
+        let synced = self.file.as_ref().map_or(Ok(()), |file| file.sync());
+        self.is_doubtful |= synced.is_err();
+        synced
     }
 
-    fn shorten(&mut self) -> io::Result<()> {
+    /// One line each for what is known, in a new file that takes the place of the old one.
+    fn write_anew(&mut self) -> io::Result<()> {
+        self.is_doubtful = true;
         let mut text = with_checksum(&ack_line(&self.state.acked));
-        if let Some(completions) = self.state.recovered {
-            text.push_str(&with_checksum(&format!("recovered {completions}")));
+        if let Some(rows) = self.state.recovered {
+            text.push_str(&with_checksum(&format!("recovered {rows}")));
+        }
+        if let Some(cut) = &self.state.pending {
+            text.push_str(&with_checksum(&cut_line(cut)));
         }
         self.file = Some(write_aside(&*self.disk, &self.folder, &self.name, text.as_bytes())?);
         self.bytes = text.len() as u64;
+        self.is_doubtful = false;
         Ok(())
     }
+}
+
+fn cut_line(Cut { first, last, from, to }: &Cut) -> String {
+    format!("batch {first} {last} {} {} {} {}", from.segment, from.offset, to.segment, to.offset)
 }
 
 fn ack_line(acked: &Acked) -> String {
@@ -159,6 +176,12 @@ fn with_checksum(line: &str) -> String {
 }
 
 impl State {
+    pub(super) fn read(ledger: &[u8]) -> State {
+        let mut state = State::default();
+        String::from_utf8_lossy(ledger).split('\n').for_each(|line| state.apply(line));
+        state
+    }
+
     /// Reads a line; one that is torn says nothing.
     fn apply(&mut self, line: &str) {
         let Some((line, crc)) = line.rsplit_once(' ') else { return };
@@ -183,7 +206,7 @@ impl State {
                 self.acked = Acked { last, place, at };
                 self.pending = None;
             }
-            (Some("recovered"), &[completions]) => self.recovered = Some(completions),
+            (Some("recovered"), &[rows]) => self.recovered = Some(rows),
             _ => {}
         }
     }

@@ -2,22 +2,26 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
 
 use super::budget::Budget;
 use super::disk::{Disk, LocalDisk};
+use super::durable::Demand;
 use super::error::{AppendError, OpenError};
-use super::frame::{self, Gap, Key, Kind};
+use super::frame::{self, Key, Kind};
+use super::gaps;
 use super::journaled::Journaled;
 use super::lane::{self, Lane};
 use super::open::Open;
+use super::owner::Owner;
 use super::persons::Persons;
 use super::settings::JournalSettings;
 use super::stream::StreamJournal;
 use super::writer::{Room, Site, Writer};
-use crate::access::{AccessRecord, ConnectionRecord, PersonName, Pseudonym, RowKey, Stream};
+use crate::access::{AccessRecord, ConnectionRecord, Gap, PersonName, Pseudonym, RowKey, Stream, Timestamp};
 use crate::clock::Clock;
+use crate::config::OnFull;
 use crate::metrics::METRICS;
 
 /// The journal of this process: one lane, two streams. Cheap to clone; the last clone closes the segments.
@@ -31,13 +35,18 @@ pub(super) struct Own {
     pub disk: Arc<dyn Disk>,
     pub budget: Arc<Budget>,
     pub lane: Lane,
+    pub opened: Timestamp,
     accesses: StreamJournal,
     connections: StreamJournal,
     persons: Persons,
+    /// Set where a thread of its own syncs.
+    demand: OnceLock<Arc<Demand>>,
 }
 
-/// How often the spool's size is counted anew, in sync windows: other processes ship and delete too.
-const RECOUNT_TURNS: u32 = 50;
+/// How often the spool's size is counted anew: other processes ship and delete too.
+const RECOUNT_EVERY: Duration = Duration::from_secs(10);
+/// Where each intent is synced at once, what nobody waits for is synced after this time.
+const IDLE: Duration = Duration::from_millis(200);
 
 impl AccessLog {
     /// Takes a new lane in the spool. Reads none of what lies there but a header per older lane.
@@ -45,10 +54,11 @@ impl AccessLog {
         let window = settings.sync_window;
         let log = AccessLog::on_disk(settings, clock, Arc::new(LocalDisk))?;
         let own = Arc::downgrade(&log.0);
+        let demand = log.0.demand.get_or_init(|| Arc::new(Demand::new())).clone();
         let thread = std::thread::Builder::new().name("journal-sync".into());
         let directory = log.directory().to_owned();
         thread
-            .spawn(move || sync_until_dropped(&own, window))
+            .spawn(move || sync_until_dropped(&own, &demand, window))
             .map_err(|error| OpenError::Directory { directory, error })?;
         Ok(log)
     }
@@ -56,7 +66,9 @@ impl AccessLog {
     /// As [`AccessLog::open`], on any disk, and syncing only when told to.
     pub(super) fn on_disk(settings: JournalSettings, clock: Clock, disk: Arc<dyn Disk>) -> Result<Self, OpenError> {
         let persons = Persons::new(&settings)?;
-        let lane = Lane::make(&*disk, &settings.directory, clock.now())?;
+        let opened = clock.now();
+        let owner = Owner { college: settings.college.clone(), gateway: settings.gateway.clone(), since: opened };
+        let lane = Lane::make(&*disk, &settings.directory, &owner, opened)?;
         let others = lane::others(&*disk, &settings.directory, lane.number);
         let budget = Arc::new(Budget::new(settings.max_bytes, lane::spool_bytes(&*disk, &settings.directory)));
         let stream = |stream: Stream| {
@@ -72,10 +84,23 @@ impl AccessLog {
                 segment_age: settings.segment_age,
             };
             let heads = others.heads.iter().filter(|(of, _)| *of == stream).flat_map(|(_, heads)| heads.clone());
-            StreamJournal::new(Writer::new(site, heads.collect(), others.latest), clock.clone())
+            let writer = Writer::new(site, heads.collect(), others.latest, gaps::room(settings.max_bytes));
+            StreamJournal::new(writer, clock.clone())
         };
         let (accesses, connections) = (stream(Stream::Accesses), stream(Stream::Connections));
-        Ok(AccessLog(Arc::new(Own { settings, clock, disk, budget, lane, accesses, connections, persons })))
+        let demand = OnceLock::new();
+        Ok(AccessLog(Arc::new(Own {
+            settings,
+            clock,
+            disk,
+            budget,
+            lane,
+            opened,
+            accesses,
+            connections,
+            persons,
+            demand,
+        })))
     }
 
     /// Begins an access: its intent is in the journal before the origin is dialled. The guard writes the completion.
@@ -101,14 +126,50 @@ impl AccessLog {
     fn append<R: Journaled>(&self, record: &R) -> Result<RowKey, AppendError> {
         let stream = self.stream(R::STREAM);
         let key = Key { sequence: stream.take_sequence(), slice: 0 };
-        stream.append(|doubtful, out| put(Kind::Completion, key, record, doubtful, out), |_| Room::Ask(0))?;
+        let encode = |doubtful, out: &mut Vec<u8>| put(Kind::Completion, key, record, doubtful, out);
+        if let Err(error) = stream.append(encode, |_| Room::Ask(0)) {
+            if error == AppendError::Full {
+                // Nothing of it waits for an answer: if not even this can be written, the error says so.
+                let _ = stream.count_unwritten(self.time_of(record), self.full_cause());
+            }
+            return Err(error);
+        }
         METRICS.records_appended.add(1);
         Ok(self.row_key(key))
     }
 
-    /// Notes that something is missing from the log: traffic that a person allowed while the journal was full, a bypass.
-    pub fn append_gap(&self, stream: Stream, gap: &Gap) -> Result<(), AppendError> {
-        self.stream(stream).append(|_, out| gap.put(out), |_| Room::Ask(0))
+    /// Asks whether something may go on whose record was refused with `error`: a help-line always, everything while the
+    /// journal is full if a person has set `on_full = "allow"`. What goes on is counted in a gap record, which has begun
+    /// before this answers.
+    pub fn pass_unwritten<R: Journaled>(&self, record: &R, error: AppendError) -> Result<(), AppendError> {
+        let is_allowed = self.0.settings.on_full == OnFull::Allow && error == AppendError::Full;
+        if !is_allowed && !record.is_help_line() {
+            return Err(error);
+        }
+        let counted = self.stream(R::STREAM).count_unwritten(self.time_of(record), self.full_cause());
+        match counted {
+            Err(worse) if !record.is_help_line() => Err(worse),
+            _ => Ok(()),
+        }
+    }
+
+    /// Now; for a help-line the beginning of the hour, as in its records.
+    fn time_of<R: Journaled>(&self, record: &R) -> Timestamp {
+        let now = self.0.clock.now();
+        if record.is_help_line() { now.hour() } else { now }
+    }
+
+    fn full_cause(&self) -> &'static str {
+        match self.0.settings.on_full {
+            OnFull::Allow => "the journal's disk was full, traffic passed",
+            OnFull::Refuse => "the journal's disk was full, all but help-lines was refused",
+        }
+    }
+
+    /// Notes that something is missing from the log.
+    pub(super) fn append_gap(&self, stream: Stream, gap: &Gap) -> Result<(), AppendError> {
+        METRICS.gaps.add(1);
+        self.stream(stream).append(|_, out| frame::put_gap(gap, out), |_| Room::Ask(0))
     }
 
     /// The person as today's rows name them. `None` without recipients, and while the day key cannot be sealed.
@@ -124,6 +185,17 @@ impl AccessLog {
     /// Makes durable what was appended before the call: for whoever may lose nothing by a power cut.
     pub fn sync(&self) -> io::Result<()> {
         self.0.sync()
+    }
+
+    /// To be awaited between an intent and the first byte to an origin. Where the window of the group fsync is nothing
+    /// (`sync_ms = 0`), it returns when the intent is on the disk; otherwise at once.
+    pub async fn before_traffic(&self) -> Result<(), AppendError> {
+        let is_durable = match self.0.demand.get() {
+            _ if !self.0.settings.sync_window.is_zero() => return Ok(()),
+            Some(demand) => demand.wait().await,
+            None => self.sync().is_ok(),
+        };
+        if is_durable { Ok(()) } else { Err(AppendError::Disk("the intent could not be synced".into())) }
     }
 
     /// Ends the segments with their footers, as at a drain. Appending opens new ones.
@@ -180,6 +252,14 @@ impl Own {
         super::sealed::folder(&self.settings.directory)
     }
 
+    /// Counts what lies in the spool: other processes write and delete there too.
+    fn recount(&self) {
+        let spool = &self.settings.directory;
+        self.budget.recount(lane::spool_bytes(&*self.disk, spool));
+        let on_disk = self.disk.left(spool).unwrap_or(u64::MAX);
+        METRICS.journal_left_bytes.set(on_disk.min(self.budget.left()));
+    }
+
     fn sync(&self) -> io::Result<()> {
         // Both, whatever becomes of the first.
         let accesses = self.accesses.sync();
@@ -197,16 +277,23 @@ impl Drop for Own {
     }
 }
 
-fn sync_until_dropped(own: &Weak<Own>, window: Duration) {
-    for turn in 0u32.. {
-        std::thread::sleep(window);
+fn sync_until_dropped(own: &Weak<Own>, demand: &Demand, window: Duration) {
+    let mut recounted: Option<Instant> = None;
+    loop {
+        if !window.is_zero() {
+            std::thread::sleep(window);
+        }
+        let waiters = demand.next(if window.is_zero() { IDLE } else { Duration::ZERO });
         let Some(own) = own.upgrade() else { return };
-        if let Err(error) = own.sync() {
+        let synced = own.sync();
+        demand.answer(waiters, synced.is_ok());
+        if let Err(error) = synced {
             tracing::error!(%error, lane = own.lane.number, "nothing in the journal is durable at present");
         }
         own.persons.turn(&own);
-        if turn % RECOUNT_TURNS == 0 {
-            own.budget.recount(lane::spool_bytes(&*own.disk, &own.settings.directory));
+        if recounted.is_none_or(|at| at.elapsed() >= RECOUNT_EVERY) {
+            recounted = Some(Instant::now());
+            own.recount();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Reads the frames of one stream of one lane, across its segments, and says what it could not read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -11,8 +11,9 @@ use super::error::ShipError;
 use super::frame::{self, Footer, HEAD_BYTES, Kind, PAYLOAD_MAX, Piece, Seed};
 use super::header::{HEADER_MAX, Header, HeaderError};
 use super::lane::{self, segment_name};
+use super::owner::Owner;
 use super::writer::{Extent, Extents};
-use crate::access::Stream;
+use crate::access::{Gap, Stream, Timestamp};
 
 /// A place in a stream of a lane: what comes before it has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -42,8 +43,16 @@ pub(super) struct Report {
 pub(super) struct Damage {
     pub segment: u32,
     pub bytes: u64,
-    /// Where the footer tells; otherwise at least one.
+    /// Where the footer tells; otherwise nobody knows.
     pub frames: Option<u64>,
+}
+
+impl Damage {
+    /// The record of what is lost, of which nothing is known but that it was between two instants.
+    pub(super) fn gap(&self, since: Timestamp, until: Timestamp) -> Gap {
+        let cause = format!("{} bytes of segment {} of the journal cannot be read", self.bytes, self.segment);
+        Gap { since, until: until.max(since), count: self.frames.unwrap_or(0), segment: self.segment, cause }
+    }
 }
 
 /// A frame as it is met.
@@ -159,11 +168,11 @@ impl Reading {
         }
     }
 
-    /// What may be read of a lane that nobody writes, and a header that says whose it is.
-    pub(super) fn dead_extents(&self) -> Result<(Extents, Option<Header>), ShipError> {
+    /// What may be read of a lane that nobody writes, and what the headers in it tell.
+    pub(super) fn dead_extents(&self) -> Result<(Extents, Headers), ShipError> {
         let wrong = |error: io::Error| ShipError::Read { path: self.folder.clone(), error };
         let mut cuts: HashMap<u32, u64> = HashMap::new();
-        let (mut extents, mut known) = (Vec::new(), None);
+        let (mut extents, mut headers) = (Vec::new(), Headers::default());
         // Newest first: a segment that is cut to nothing cuts nothing itself.
         for segment in lane::segments(&*self.disk, &self.folder, self.stream).map_err(wrong)?.into_iter().rev() {
             let size = self.disk.size(&self.path(segment)).map_err(wrong)?;
@@ -174,9 +183,29 @@ impl Reading {
                 let shortest = cuts.entry(cut.segment).or_insert(cut.length);
                 *shortest = cut.length.min(*shortest);
             }
-            known = known.or(header.map(|(header, _)| header));
+            if let Some((header, _)) = header {
+                headers.opened.insert(segment, header.opened);
+                headers.owner = Some(Owner::of_header(&header));
+            }
         }
         extents.reverse();
-        Ok((extents, known))
+        Ok((extents, headers))
+    }
+}
+
+/// What the headers of a stream's segments tell together.
+#[derive(Default)]
+pub(super) struct Headers {
+    /// As the oldest says.
+    pub owner: Option<Owner>,
+    opened: BTreeMap<u32, Timestamp>,
+}
+
+impl Headers {
+    /// The gap of damage: it lies between the opening of its segment, or of one before, and that of the next.
+    pub(super) fn around(&self, damage: &Damage, owner: &Owner, now: Timestamp) -> Gap {
+        let since = self.opened.range(..=damage.segment).next_back().map_or(owner.since, |(_, opened)| *opened);
+        let until = self.opened.range(damage.segment + 1..).next().map_or(now, |(_, opened)| *opened);
+        damage.gap(since, until)
     }
 }

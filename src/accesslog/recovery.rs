@@ -6,21 +6,24 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::ops::ControlFlow;
+use std::path::Path;
 
-use super::disk::{ASIDE, write_aside};
+use super::disk::{ASIDE, Disk, append_all, write_aside};
 use super::error::ShipError;
-use super::frame::{self, Footer, Gap, Key, Kind, Seed, split_record};
+use super::frame::{self, Footer, Key, Kind, Seed, split_record};
 use super::header::Header;
 use super::journaled::Journaled;
-use super::lane::segment_name;
+use super::lane::{self, segment_name};
+use super::owner::Owner;
 use super::reading::{Damage, Reading};
 use crate::access::encoding::DecodeError;
-use crate::access::{AccessRecord, ConnectionRecord, Ending, Stream, Timestamp};
+use crate::access::{AccessRecord, ConnectionRecord, Ending, Gap, Stream, Timestamp};
 
 /// What a lane holds of a stream once it is recovered.
 #[derive(Debug, Default)]
 pub(super) struct Recovered {
-    pub completions: u64,
+    /// Completions and gaps.
+    pub rows: u64,
     /// How many of them were written now, as `interrupted`.
     pub interrupted: u64,
     pub damage: Vec<Damage>,
@@ -30,13 +33,16 @@ pub(super) struct Recovered {
 #[derive(Default)]
 struct Survey {
     open: BTreeMap<Key, Vec<u8>>,
-    completions: u64,
+    rows: u64,
     /// Damaged segments that a gap frame names already.
     told: HashSet<u32>,
+    /// A gap that began and was not told of.
+    gap: Option<(Timestamp, String)>,
 }
 
 impl Survey {
     fn meet(&mut self, kind: Kind, payload: &[u8]) {
+        self.rows += u64::from(kind.is_row());
         match kind {
             Kind::Intent => {
                 if let Some((key, record)) = split_record(payload) {
@@ -44,59 +50,104 @@ impl Survey {
                 }
             }
             Kind::Completion => {
-                self.completions += 1;
                 if let Some((key, _)) = split_record(payload) {
                     self.open.remove(&key);
                 }
             }
-            Kind::Gap => self.told.extend(Gap::read(payload).map(|gap| gap.segment)),
+            Kind::Gap => {
+                let gap = frame::read_gap(payload);
+                // A gap about damage ends no other.
+                self.gap = self.gap.take().filter(|_| gap.as_ref().is_some_and(|gap| gap.segment > 0));
+                self.told.extend(gap.map(|gap| gap.segment));
+            }
+            Kind::GapBegins => self.gap = frame::read_gap_begins(payload),
+            Kind::GapEnds => self.gap = None,
             Kind::SealedKey | Kind::Footer => {}
         }
     }
 }
 
-/// Completes what is open in a stream of a lane whose lock the caller holds.
-pub(super) fn recover(reading: &Reading, now: Timestamp) -> Result<Recovered, ShipError> {
+const COPIED_AT_ONCE: u64 = 8 << 20;
+
+/// Completes what is open in a stream of a lane whose lock the caller holds. The store has all segments before `from`.
+pub(super) fn recover(
+    reading: &Reading,
+    owner: Option<&Owner>,
+    from: u32,
+    now: Timestamp,
+) -> Result<Recovered, ShipError> {
     let wrong = |error: io::Error| ShipError::Read { path: reading.folder.clone(), error };
-    make_durable(reading).map_err(wrong)?;
-    let (extents, known) = reading.dead_extents()?;
+    make_durable(reading, from).map_err(wrong)?;
+    let (extents, headers) = reading.dead_extents()?;
     let Some((last, _)) = extents.last() else { return Ok(Recovered::default()) };
     let mut survey = Survey::default();
     let report = reading.read(&extents, Default::default(), &mut |met| {
         survey.meet(met.kind, met.payload);
         ControlFlow::Continue(())
     })?;
-    let untold: Vec<Damage> =
-        report.damage.iter().filter(|damage| !survey.told.contains(&damage.segment)).copied().collect();
+    let untold: Vec<_> = report.damage.iter().filter(|damage| !survey.told.contains(&damage.segment)).collect();
     let interrupted = survey.open.len() as u64;
-    if interrupted > 0 || !untold.is_empty() {
-        let known = known.ok_or_else(|| ShipError::Nameless(reading.folder.clone()))?;
-        let header = Header { segment: last + 1, first_sequence: 0, opened: now, cuts: vec![], heads: vec![], ..known };
-        let bytes = closing_segment(reading, &header, survey.open, &untold)?;
+    let told = (untold.len() + usize::from(survey.gap.is_some())) as u64;
+    if interrupted + told > 0 {
+        let owner = owner.ok_or_else(|| ShipError::Nameless(reading.folder.clone()))?;
+        let mut gaps: Vec<Gap> = untold.into_iter().map(|damage| headers.around(damage, owner, now)).collect();
+        gaps.extend(survey.gap.take().map(|begun| unended(begun, now)));
+        let header = Header::bare(reading.stream, owner, reading.lane, last + 1, now);
+        let bytes = closing_segment(reading, &header, survey.open, &gaps)?;
         write_aside(&*reading.disk, &reading.folder, &segment_name(reading.stream, header.segment), &bytes)
             .map_err(wrong)?;
     }
-    Ok(Recovered { completions: survey.completions + interrupted, interrupted, damage: report.damage })
+    Ok(Recovered { rows: survey.rows + interrupted + told, interrupted, damage: report.damage })
 }
 
-/// Whoever died may not have synced: nothing goes to the store that a power cut could still take from here.
-fn make_durable(reading: &Reading) -> io::Result<()> {
-    for name in reading.disk.names(&reading.folder)? {
-        let path = reading.folder.join(&name);
-        if name.ends_with(ASIDE) {
-            reading.disk.remove(&path)?;
-        } else if name.starts_with(reading.stream.as_str()) && name.ends_with(".seg") {
-            reading.disk.open(&path)?.sync()?;
+/// The gap that was open when the process died.
+fn unended((since, cause): (Timestamp, String), now: Timestamp) -> Gap {
+    let cause = format!("{cause}; the gateway died meanwhile");
+    Gap { since, until: now.max(since), count: 0, segment: 0, cause }
+}
+
+/// Whoever died may not have synced, or was told that a sync failed; asked again, the system may then answer "all is there"
+/// for bytes that it dropped. So every segment that the store may not have is copied, synced and put in its own place:
+/// nothing goes to the store that a power cut could still take from here.
+fn make_durable(reading: &Reading, from: u32) -> io::Result<()> {
+    let (disk, folder) = (&*reading.disk, &reading.folder);
+    for name in disk.names(folder)?.iter().filter(|name| name.ends_with(ASIDE)) {
+        disk.remove(&folder.join(name))?;
+    }
+    for segment in lane::segments(disk, folder, reading.stream)?.into_iter().filter(|segment| *segment >= from) {
+        let path = folder.join(segment_name(reading.stream, segment));
+        let aside = folder.join(format!("{}{ASIDE}", segment_name(reading.stream, segment)));
+        match copy(disk, &path, &aside) {
+            Ok(()) => disk.rename(&aside, &path)?,
+            // Without room for a copy, what the system answers must do.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                disk.remove(&aside)?;
+                disk.open(&path)?.sync()?;
+            }
+            Err(error) => return Err(error),
         }
     }
-    reading.disk.sync_dir(&reading.folder)
+    disk.sync_dir(folder)
+}
+
+fn copy(disk: &dyn Disk, from: &Path, to: &Path) -> io::Result<()> {
+    let file = disk.open(to)?;
+    let mut offset = 0;
+    loop {
+        let bytes = disk.read(from, offset, COPIED_AT_ONCE)?;
+        if bytes.is_empty() {
+            return file.sync();
+        }
+        append_all(&*file, &bytes)?;
+        offset += bytes.len() as u64;
+    }
 }
 
 fn closing_segment(
     reading: &Reading,
     header: &Header,
     open: BTreeMap<Key, Vec<u8>>,
-    damage: &[Damage],
+    gaps: &[Gap],
 ) -> Result<Vec<u8>, ShipError> {
     let mut frames = Vec::new();
     for (key, intent) in open {
@@ -117,11 +168,7 @@ fn closing_segment(
             }
         }
     }
-    for damage in damage {
-        let count = damage.frames.unwrap_or(1);
-        let cause = format!("damaged: {} bytes of segment {} cannot be read", damage.bytes, damage.segment);
-        Gap { since: header.opened, until: header.opened, count, segment: damage.segment, cause }.put(&mut frames);
-    }
+    gaps.iter().for_each(|gap| frame::put_gap(gap, &mut frames));
     let mut counts = Footer::default();
     frame::kinds(&frames).for_each(|kind| counts.count(kind));
     counts.put(&mut frames);

@@ -113,6 +113,34 @@ pub(super) fn keep(disk: &dyn Disk, folder: &Path, name: &str, sealed: &[u8]) ->
     write_aside(disk, folder, name, sealed).map(drop)
 }
 
+/// Deletes the sealed keys of days (since 1970, UTC) before `before`; answers how many files went.
+pub fn purge(sealed: &Path, before: i32) -> io::Result<usize> {
+    let files = match std::fs::read_dir(sealed) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        files => files?,
+    };
+    let mut gone = 0;
+    for file in files {
+        let path = file?.path();
+        let day = path.file_name().and_then(|name| day_of(name.to_str()?));
+        if day.is_some_and(|day| day < before) {
+            std::fs::remove_file(&path)?;
+            gone += 1;
+        }
+    }
+    Ok(gone)
+}
+
+/// The day that a file's name tells; `None` for files that are none of ours.
+fn day_of(name: &str) -> Option<i32> {
+    let (date, rest) = name.split_at_checked(10)?;
+    if !rest.starts_with("-lane-") || !rest.ends_with(".age") {
+        return None;
+    }
+    let first: Timestamp = format!("{date}T00:00:00Z").parse().ok()?;
+    Some(first.day())
+}
+
 /// Why nothing could be unsealed.
 #[derive(Debug, thiserror::Error)]
 pub enum UnsealError {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::access::{CollegeCode, GatewayName};
+use crate::config::OnFull;
 
 /// How the journal writes.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct JournalSettings {
     pub sync_window: Duration,
     /// The most that the whole spool may hold.
     pub max_bytes: u64,
+    /// What becomes of traffic that cannot be written because there is no room.
+    pub on_full: OnFull,
 }
 
 impl JournalSettings {
@@ -38,6 +41,7 @@ impl JournalSettings {
             sync_window: Duration::from_millis(200),
             // Seven days without the centre at 2 M accesses a day (intent and completion, both streams).
             max_bytes: 8 << 30,
+            on_full: OnFull::Refuse,
         }
     }
 }

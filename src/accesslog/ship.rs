@@ -17,6 +17,7 @@ use super::disk::LocalDisk;
 use super::error::ShipError;
 use super::ledger::Ledger;
 use super::log::AccessLog;
+use super::owner::Owner;
 use super::reading::Reading;
 use super::settings::ShipSettings;
 use super::writer::{Extent, Extents};
@@ -42,7 +43,7 @@ pub struct Shipped {
     pub interrupted: u64,
     /// Segments that hold bytes which cannot be read.
     pub damaged: u64,
-    /// Lanes that could not be brought in, and why. They stay.
+    /// What was damaged, and lanes that could not be brought in, which stay; the first hundred.
     pub problems: Vec<ShipError>,
 }
 
@@ -100,9 +101,14 @@ fn report(log: &AccessLog, own: &[OwnStream], dead: &DeadLanes) {
     // Asked before the counting: what ends meanwhile is counted, or ends later than it says.
     let now = log.0.clock.now();
     let rows = own.iter().map(|stream| stream.backlog_rows(log)).sum::<u64>() + dead.backlog_rows();
-    if rows == 0 {
-        METRICS.shipped_up_to_us.set(u64::try_from(now.as_micros()).unwrap_or(0));
+    let micros = u64::try_from(now.as_micros()).unwrap_or(0);
+    if rows == 0 && !dead.is_behind() {
+        METRICS.shipped_up_to_us.set(micros);
     }
+    // Nothing older waits: it came after the last time that nothing waited, or after this process began.
+    let began = u64::try_from(log.0.opened.as_micros()).unwrap_or(0);
+    let oldest = dead.oldest_us().unwrap_or(METRICS.shipped_up_to_us.value().max(began));
+    METRICS.backlog_age_s.set(if rows == 0 { 0 } else { micros.saturating_sub(oldest) / 1_000_000 });
     let bytes = own.iter().map(|stream| stream.backlog_bytes(log)).sum::<u64>() + dead.backlog_bytes();
     METRICS.backlog_rows.set(rows);
     METRICS.backlog_bytes.set(bytes);
@@ -123,7 +129,8 @@ impl OwnStream {
             .map_err(|error| ShipError::Read { path: folder.clone(), error })?;
         let reading = Reading { disk: own.disk.clone(), folder, lane: own.lane.number, stream };
         let settings = &own.settings;
-        let cutter = Cutter::new(reading, settings.college.clone(), settings.gateway.clone(), ledger);
+        let owner = Owner { college: settings.college.clone(), gateway: settings.gateway.clone(), since: own.opened };
+        let cutter = Cutter::new(reading, owner, ledger);
         Ok(OwnStream { stream, cutter: Some(cutter) })
     }
 
@@ -148,7 +155,13 @@ impl OwnStream {
             }
         })
         .await;
-        let turn = turn(cutter, extents, store, settings, &log.0.clock, patience).await;
+        let mut turn = turn(cutter, extents, store, settings, &log.0.clock, patience).await;
+        for damage in turn.cutter.take_untold() {
+            let now = log.0.clock.now();
+            if let Err(error) = log.append_gap(stream, &damage.gap(log.0.opened, now)) {
+                tracing::error!(%error, segment = damage.segment, "the gap of a damaged segment is not written yet");
+            }
+        }
         if let Err(error) = &turn.result {
             tracing::error!(%error, "the own lane cannot be shipped at present");
         }
@@ -163,7 +176,7 @@ impl OwnStream {
 
     fn backlog_rows(&self, log: &AccessLog) -> u64 {
         let acked = self.cutter.as_ref().map_or(0, Cutter::acked);
-        log.stream(self.stream).writer().completed().saturating_sub(acked)
+        log.stream(self.stream).writer().rows().saturating_sub(acked)
     }
 
     fn backlog_bytes(&self, log: &AccessLog) -> u64 {
@@ -215,7 +228,7 @@ async fn turn<S: RecordStore>(
         };
         let sent = send(store, &next.batch, settings, patience).await;
         let now = clock.now();
-        let count = next.batch.rows.len() as u64;
+        let count = (next.batch.rows.len() + next.batch.gaps.len()) as u64;
         if let Sent::GivenUp(error) = sent {
             result = Err(error.into());
             break;
@@ -231,6 +244,7 @@ async fn turn<S: RecordStore>(
             result = Err(error);
             break;
         }
+        METRICS.acknowledged_us.set(u64::try_from(now.as_micros()).unwrap_or(0));
         METRICS.rows_shipped.add(count);
         rows += count;
     }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::error::AppendError;
+use super::gaps::Gaps;
 use super::writer::{Room, Writer, sync};
+use crate::access::Timestamp;
 use crate::clock::Clock;
 use crate::metrics::METRICS;
 
@@ -17,6 +19,7 @@ pub(super) struct StreamJournal {
     writer: Mutex<Writer>,
     /// One sync at a time.
     syncing: Mutex<()>,
+    gaps: Mutex<Gaps>,
     clock: Clock,
 }
 
@@ -32,6 +35,7 @@ impl StreamJournal {
             is_doubtful: AtomicBool::new(false),
             writer: Mutex::new(writer),
             syncing: Mutex::new(()),
+            gaps: Mutex::default(),
             clock,
         }
     }
@@ -72,14 +76,33 @@ impl StreamJournal {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Counts what goes on without a record. An error: not even that can be written down.
+    pub(super) fn count_unwritten(&self, at: Timestamp, cause: &str) -> Result<(), AppendError> {
+        self.gaps().count(self, at, cause)
+    }
+
+    fn gaps(&self) -> MutexGuard<'_, Gaps> {
+        self.gaps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn gap_room(&self) -> u64 {
+        self.writer().gap_room()
+    }
+
+    pub(super) fn refill_gap_room(&self) -> bool {
+        self.writer().refill_gap_room()
+    }
+
     /// Makes durable what was appended before the call.
     pub(super) fn sync(&self) -> io::Result<()> {
+        self.gaps().turn(self, self.clock.now());
         let _turn = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         sync::sync(&self.writer)
     }
 
     /// Ends the live segment and syncs it.
     pub(super) fn close(&self) -> io::Result<()> {
+        self.gaps().end(self);
         self.writer().close();
         self.sync()
     }

@@ -1,6 +1,7 @@
 //! The promises of the journal, on a disk that is stricter than a disk.
 
 mod damage;
+mod junk;
 mod model;
 mod promises;
 mod rig;

@@ -25,6 +25,8 @@ const ROOM_STEP: u64 = 1 << 20;
 const COPIES_MAX: usize = 64 << 20;
 /// The most completions, in bytes, that wait for a disk that does not write.
 const OWED_MAX: usize = 4 << 20;
+/// Room for one access and its completion: with less, nothing is written again yet.
+const RECORD_ROOM: u64 = 4 << 10;
 /// After a write failed twice, how long the disk is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -54,14 +56,17 @@ pub(super) struct Writer {
     /// The latest instant seen, and the last.
     high: Timestamp,
     last: Timestamp,
-    /// Room promised to completions.
+    /// Room promised to completions, and set aside for gaps.
     reserved: u64,
+    /// The part of it that is for gaps, and what it is when whole.
+    gap_room: u64,
+    gap_room_whole: u64,
     /// Completions that could not be written; the next sync tries again.
     owed: Vec<u8>,
     barred: Option<Timestamp>,
     /// Why nothing is durable at present.
     failing: Option<String>,
-    completed: u64,
+    rows: u64,
 }
 
 /// How far a segment may be read, and whether that is final. Only what is synced is read, so that nothing is in the
@@ -101,10 +106,13 @@ pub(super) enum Room {
     Ask(u64),
     /// It was reserved beforehand: so much less is reserved now.
     Use(u64),
+    /// It is of a gap, and takes what it needs of the room for gaps.
+    Gap,
 }
 
 impl Writer {
-    pub(super) fn new(site: Site, heads: Vec<Head>, latest: Timestamp) -> Self {
+    pub(super) fn new(site: Site, heads: Vec<Head>, latest: Timestamp, gap_room: u64) -> Self {
+        site.budget.claim(gap_room);
         Writer {
             site,
             live: None,
@@ -115,11 +123,13 @@ impl Writer {
             cuts: Vec::new(),
             high: latest,
             last: Timestamp::from_micros(i64::MIN),
-            reserved: 0,
+            reserved: gap_room,
+            gap_room,
+            gap_room_whole: gap_room,
             owed: Vec::new(),
             barred: None,
             failing: None,
-            completed: 0,
+            rows: 0,
         }
     }
 
@@ -137,7 +147,7 @@ impl Writer {
         });
         if is_due {
             // Without room for another segment this one goes on: it holds the reserve.
-            if let Ok(next) = self.open_segment(now, next_sequence) {
+            if let Ok(next) = self.open_segment(now, next_sequence, 0) {
                 self.close_live();
                 self.live = Some(next);
             }
@@ -152,16 +162,20 @@ impl Writer {
         }
         match room {
             Room::Ask(more) => self.promise(frames.len() as u64, more)?,
-            Room::Use(less) => {
-                self.reserved -= less;
-                self.site.budget.free(less);
+            Room::Use(less) => self.release(less),
+            Room::Gap if frames.len() as u64 > self.gap_room => return Err(AppendError::Full),
+            Room::Gap => {
+                self.gap_room -= frames.len() as u64;
+                self.release(frames.len() as u64);
             }
         }
         let result = self.write(frames, next_sequence);
         match (&result, room) {
-            (Err(_), Room::Ask(more)) => {
-                self.reserved -= more;
-                self.site.budget.free(more);
+            (Err(_), Room::Ask(more)) => self.release(more),
+            (Err(_), Room::Gap) => {
+                self.gap_room += frames.len() as u64;
+                self.reserved += frames.len() as u64;
+                self.site.budget.claim(frames.len() as u64);
             }
             // A completion is owed: it is written as soon as the disk takes it again.
             (Err(_), Room::Use(_)) if self.owed.len() + frames.len() <= OWED_MAX => {
@@ -169,7 +183,25 @@ impl Writer {
             }
             _ => {}
         }
-        result.map_err(|error| AppendError::Disk(error.to_string()))
+        result.map_err(|error| full_or(&error))
+    }
+
+    fn release(&mut self, room: u64) {
+        self.reserved -= room;
+        self.site.budget.free(room);
+    }
+
+    /// Room that is left for gaps.
+    pub(super) fn gap_room(&self) -> u64 {
+        self.gap_room
+    }
+
+    /// Makes the room for gaps whole again; `false`: there is no room for that yet.
+    pub(super) fn refill_gap_room(&mut self) -> bool {
+        let missing = self.gap_room_whole - self.gap_room;
+        let is_promised = self.promise(RECORD_ROOM, missing).is_ok();
+        self.gap_room += if is_promised { missing } else { 0 };
+        is_promised
     }
 
     /// Asks for room beside what is promised already.
@@ -198,6 +230,10 @@ impl Writer {
         if self.barred.is_some_and(|since| self.last >= since && self.last.since(since) < PAUSE) {
             return Err(io::Error::other("it failed a moment ago"));
         }
+        self.write_twice(frames, next_sequence)
+    }
+
+    fn write_twice(&mut self, frames: &mut [u8], next_sequence: u64) -> io::Result<()> {
         let mut result = Err(io::ErrorKind::Other.into());
         for _ in 0..2 {
             result = self.write_once(frames, next_sequence);
@@ -220,7 +256,7 @@ impl Writer {
         let live = match &mut self.live {
             Some(live) => live,
             None => {
-                let next = self.open_segment(self.last, next_sequence)?;
+                let next = self.open_segment(self.last, next_sequence, frames.len() as u64)?;
                 self.live.insert(next)
             }
         };
@@ -233,13 +269,14 @@ impl Writer {
         live.copies.extend_from_slice(frames);
         for kind in frame::kinds(frames) {
             live.counts.count(kind);
-            self.completed += u64::from(kind == frame::Kind::Completion);
+            self.rows += u64::from(kind.is_row());
         }
         self.site.budget.wrote(frames.len() as u64);
         Ok(())
     }
 
-    fn open_segment(&mut self, now: Timestamp, first_sequence: u64) -> io::Result<Segment> {
+    /// Opens the next segment, with room for what is reserved and for `first` bytes of frames.
+    fn open_segment(&mut self, now: Timestamp, first_sequence: u64, first: u64) -> io::Result<Segment> {
         let number = self.next_segment;
         let path = self.site.folder.join(segment_name(self.site.stream, number));
         let header = self.header(number, now, first_sequence).encode();
@@ -257,7 +294,8 @@ impl Writer {
             is_named: false,
             is_doomed: false,
         };
-        let wrote = segment.ensure_room(segment.length + self.reserved).and_then(|()| segment.file.append(&header));
+        let room = segment.length + self.reserved + first;
+        let wrote = segment.ensure_room(room).and_then(|()| segment.file.append(&header));
         if !matches!(wrote, Ok(n) if n == header.len()) {
             // Left there it would only be another name to read; the number is free again.
             let _ = self.site.disk.remove(&path);
@@ -326,9 +364,9 @@ impl Writer {
         self.extents.remove(&segment);
     }
 
-    /// Completions written so far.
-    pub(super) fn completed(&self) -> u64 {
-        self.completed
+    /// Rows written so far.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
     }
 }
 

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::access::{Pseudonym, Timestamp};
+use crate::access::{Pseudonym, Stream, Timestamp};
 pub use verify::{Broken, Verified, verify};
 
 /// The longest text of a line's fields, in bytes: a line with all of them stays under [`chain::LINE_MAX`].
@@ -68,6 +68,14 @@ pub enum Event {
     },
     /// They were not.
     Refused { question: u64, why: String },
+    /// Nobody asked: rows of a UTC day were past their duration and went.
+    Purged {
+        stream: Stream,
+        day: String,
+        rows: u64,
+        /// The duration that was in force.
+        kept_days: u32,
+    },
 }
 
 /// Who asks, as the system knows them.
@@ -147,6 +155,20 @@ pub fn ask(
     let event = Event::Asked { asker, command: command.into(), filters, reason };
     let number = chain::append(&directory, now, event)?;
     Ok(Question { directory, number })
+}
+
+/// Writes down that rows went because their time was over.
+pub fn purged(
+    state: &Path,
+    now: Timestamp,
+    stream: Stream,
+    day: i32,
+    rows: u64,
+    kept_days: u32,
+) -> Result<(), TrailError> {
+    let date = Timestamp::start_of_day(day).to_string();
+    let day = date.split('T').next().unwrap_or(&date).to_owned();
+    chain::append(&state.join("trail"), now, Event::Purged { stream, day, rows, kept_days }).map(drop)
 }
 
 impl Question {

@@ -9,6 +9,7 @@ use anyhow::Context;
 
 use crate::config::{Config, Problem, Problems, starter};
 use crate::lists::{Catalogue, Image, compile};
+use crate::origin::Parent;
 use crate::policy::Ruleset;
 
 /// `EX_USAGE` of sysexits.h: what a person wrote is wrong.
@@ -41,6 +42,10 @@ fn check(
         Ok((config, problems)) => (config, problems),
         Err(unreadable) => return report(&unreadable.0, &[], err),
     };
+    if let Some(Err(error)) = config.parent.as_ref().map(Parent::open) {
+        let file = config.file.as_deref().unwrap_or(Path::new(""));
+        problems.push(Problem::of_file(file, error.to_string(), ""));
+    }
     let mut notes = config.notes.clone();
     // The starter rules are ours: a configuration that does not even say where its rules are has enough to mend.
     if problems.is_empty() || !config.rules.starter {

@@ -1,4 +1,6 @@
-//! `ecluse lists`: compile them, look at them, look things up in them.
+//! `ecluse lists`: fetch them, compile them, look at them, look things up in them.
+
+mod update;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -8,9 +10,11 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use crate::access::Host;
+use crate::config::Config;
+use crate::fleet;
 use crate::lists::{Candidate, Catalogue, CompileReport, Image, ListMeta, Usage, compile};
 
-/// Compile the lists, show them, find something in them.
+/// Fetch the lists, compile them, show them, find something in them.
 #[derive(Debug, Args)]
 pub struct ListsArgs {
     #[command(subcommand)]
@@ -31,7 +35,9 @@ pub enum ListsCommand {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// What the compiled image holds.
+    /// Fetch the lists that have an address, check them, and put them in force.
+    Update(update::UpdateArgs),
+    /// What the compiled image holds, and where each source comes from.
     Show {
         #[arg(long, value_name = "FILE")]
         image: Option<PathBuf>,
@@ -45,26 +51,27 @@ pub enum ListsCommand {
     },
 }
 
-/// Where things are when an argument does not say.
-#[derive(Debug, Clone)]
-pub struct ListsPaths {
-    /// The folder of the rules, which holds `lists/*.toml`.
-    pub rules: PathBuf,
-    /// The folder of the downloaded lists.
-    pub lists: PathBuf,
-    pub image: PathBuf,
-}
-
-/// 0: done. 1: `find` found nothing. 64: the catalogue has problems.
-pub fn run(args: &ListsArgs, paths: &ListsPaths) -> anyhow::Result<ExitCode> {
+/// 0: done. 1: `find` found nothing. 64: the catalogue has problems. Those of `update` stand there.
+pub fn run(args: &ListsArgs, config: &Config) -> anyhow::Result<ExitCode> {
+    let (rules, paths) = (&config.rules.directory, &config.paths);
     let mut out = io::stdout().lock();
     match &args.command {
-        ListsCommand::Compile { rules, lists, out: image } => {
+        ListsCommand::Compile { rules: given, lists, out: image } => {
             let or = |given: &Option<PathBuf>, default: &Path| given.clone().unwrap_or_else(|| default.to_owned());
-            let rules = or(rules, &paths.rules).join("lists");
+            let rules = or(given, rules).join("lists");
             compile_image(&mut out, &rules, &or(lists, &paths.lists), &or(image, &paths.image))
         }
-        ListsCommand::Show { image } => show(&mut out, &open(image.as_deref().unwrap_or(&paths.image))?),
+        ListsCommand::Update(args) => {
+            drop(out);
+            update::run(args, config)
+        }
+        ListsCommand::Show { image } => {
+            show(&mut out, &open(image.as_deref().unwrap_or(&paths.image))?)?;
+            if image.is_none() {
+                show_sources(&mut out, &rules.join("lists"), &paths.lists)?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
         ListsCommand::Find { target, image } => {
             find(&mut out, &open(image.as_deref().unwrap_or(&paths.image))?, target)
         }
@@ -110,7 +117,7 @@ fn summary(out: &mut impl Write, report: &CompileReport, image: &Path) -> io::Re
     )
 }
 
-fn show(out: &mut impl Write, image: &Image) -> anyhow::Result<ExitCode> {
+fn show(out: &mut impl Write, image: &Image) -> io::Result<()> {
     writeln!(out, "{:<36} {:<24} {:>9} {:<5} {:<10} licence", "list", "category", "entries", "usage", "date")?;
     for list in image.lists() {
         writeln!(
@@ -128,8 +135,27 @@ fn show(out: &mut impl Write, image: &Image) -> anyhow::Result<ExitCode> {
         }
     }
     let (hot, all) = image.sizes();
-    writeln!(out, "{} lists, {} MiB in memory of {} MiB", image.lists().len(), hot >> 20, all >> 20)?;
-    Ok(ExitCode::SUCCESS)
+    writeln!(out, "{} lists, {} MiB in memory of {} MiB", image.lists().len(), hot >> 20, all >> 20)
+}
+
+/// Where each source lies and, where it was fetched, what is known of that.
+fn show_sources(out: &mut impl Write, rules: &Path, downloaded: &Path) -> io::Result<()> {
+    let sources = match Catalogue::read_sources(rules, downloaded) {
+        Ok(sources) => sources,
+        Err(problems) => {
+            let mut err = io::stderr().lock();
+            return problems.iter().try_for_each(|problem| writeln!(err, "{problem}"));
+        }
+    };
+    for source in sources {
+        let (name, path) = (&source.name, source.path.display());
+        match (source.present, fleet::receipt_of(downloaded, &source).filter(|_| source.is_fetched())) {
+            (false, _) => writeln!(out, "{name}: absent")?,
+            (true, None) => writeln!(out, "{name}: {path}")?,
+            (true, Some(receipt)) => writeln!(out, "{name}: {}", update::provenance(&receipt))?,
+        }
+    }
+    Ok(())
 }
 
 fn usage_text(list: &ListMeta) -> &'static str {

@@ -22,9 +22,9 @@ use jiff::tz::TimeZone;
 
 use crate::access::{PersonName, Pseudonym, Timestamp};
 use crate::audit::trail::{self, Asker};
-use crate::audit::{Filters, Pending, Who};
+use crate::audit::{Filters, Pending, Who, missing};
 use crate::clock::Clock;
-use crate::store::{Embedded, Filter, ReadError};
+use crate::store::{Embedded, Filter, ReadError, RecordStore};
 use output::Format;
 
 /// Ask the access log. Every question is written to the trail of consultations first.
@@ -255,11 +255,14 @@ async fn answer(
     filter.persons = persons(common, &filter, unseal)?;
     shown.persons = filter.persons.clone().unwrap_or_default();
     if let Err(e) = bring_in().await {
-        shown.notes.push(format!("what a dead worker left in the journal was not brought in: {e:#}"));
+        shown.notes.push(format!("what a dead worker left in the journal was not brought in whole: {e:#}"));
     }
     // Before the store is asked: what is shipped in between is in the answer and counted as missing, never the reverse.
-    let sentence = pending().sentence(places.clock.now(), &places.zone).to_string();
+    let mut sentence = pending().sentence(places.clock.now(), &places.zone).to_string();
     let store = Embedded::open_read_only(&places.store);
+    for gap in missing::sentences(&store.gaps(&filter).await?, &places.zone).iter().rev() {
+        sentence = format!("{gap}\n{sentence}");
+    }
     let format = match &args.command {
         LogCommand::Search(search) => search.answer(&store, filter, places, out, shown).await?,
         LogCommand::Stats(stats) => stats.answer(&store, filter, places, out, shown).await?,

@@ -5,9 +5,11 @@
 //! | 0 | done; for `log search`: answered, even with nothing found |
 //! | 1 | it failed; stderr says why and what to do |
 //! | 64 | the command line, a filter or a file of configuration or rules is wrong (`EX_USAGE` of sysexits(3)) |
+//! | 65 | `lists update`: a list was fetched and refused; the one in place stays (`EX_DATAERR`) |
 //! | 66 | there is no store, or it may not be read (`EX_NOINPUT`) |
 //! | 69 | no gateway answers (`EX_UNAVAILABLE`) |
 //! | 73 | the trail of consultations cannot be written, so nothing is shown (`EX_CANTCREAT`) |
+//! | 75 | `lists update`: no mirror could be reached, or another update is at work; the list in place stays (`EX_TEMPFAIL`) |
 
 mod check;
 mod explain;
@@ -50,7 +52,7 @@ enum Command {
     Check(check::CheckArgs),
     /// The decision the gateway would take, and why.
     Explain(explain::ExplainArgs),
-    /// Compile, show and search the lists.
+    /// Fetch, compile, show and search the lists.
     Lists(lists::ListsArgs),
     /// Search the log of accesses.
     Log(log::LogArgs),
@@ -95,12 +97,7 @@ fn lists(args: &lists::ListsArgs, config: Option<&Path>, state: Option<&Path>) -
         Ok(config) => config,
         Err(problems) => return Ok(wrong(&problems)),
     };
-    let paths = lists::ListsPaths {
-        rules: config.rules.directory.clone(),
-        lists: config.paths.lists.clone(),
-        image: config.paths.image.clone(),
-    };
-    lists::run(args, &paths)
+    lists::run(args, &config)
 }
 
 /// Says what is wrong with the command line or a file.

@@ -1,6 +1,9 @@
 //! From what is written to what is known good.
 
+mod parent;
+
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,7 +24,7 @@ as_written! {
         role: WrittenRole, college: WrittenCollege, gateway: WrittenGateway, listen: WrittenListen,
         resolver: WrittenResolver, rules: WrittenRules, journal: WrittenJournal, store: WrittenStore,
         retention: WrittenRetention, persons: WrittenPersons, limits: WrittenLimits, guard: WrittenGuard,
-        log: WrittenLog,
+        parent: WrittenParent, log: WrittenLog,
     }
     pub(super) struct WrittenRole { gateway: bool, central: bool, }
     pub(super) struct WrittenCollege {
@@ -40,10 +43,11 @@ as_written! {
     pub(super) struct WrittenPersons { recipients: Texts, }
     pub(super) struct WrittenLimits {
         header_ms: u64, header_bytes: u64, header_fields: u64, keep_alive_ms: u64, body_idle_ms: u64,
-        tunnel_idle_ms: u64, dial_ms: u64, detect_ms: u64, connections: u64, connections_per_client: u64,
-        drain_ms: u64,
+        pace_ms: u64, tunnel_idle_ms: u64, dial_ms: u64, detect_ms: u64, flows: u64, connections_per_client: u64,
+        requests_per_second: u64, request_burst: u64, drain_ms: u64,
     }
-    pub(super) struct WrittenGuard { allow: Texts, }
+    pub(super) struct WrittenGuard { allow: Texts, refuse: Texts, }
+    pub(super) struct WrittenParent { url: String, credentials_file: String, fallback: String, no_proxy: Texts, }
     pub(super) struct WrittenLog { level: String, }
 }
 
@@ -63,6 +67,7 @@ pub(super) fn keys() -> Vec<String> {
         WrittenPersons::KEYS,
         WrittenLimits::KEYS,
         WrittenGuard::KEYS,
+        WrittenParent::KEYS,
         WrittenLog::KEYS,
     ];
     let named = WrittenFile::KEYS.iter().zip(sections);
@@ -115,7 +120,8 @@ impl Check<'_> {
             retention: self.retention(value(written.retention)),
             persons: self.persons(value(written.persons)),
             limits: self.limits(&value(written.limits)),
-            guard: Guard { allow: self.networks(value(written.guard).allow) },
+            guard: self.guard(value(written.guard)),
+            parent: self.parent(value(written.parent)),
             log: self.log(value(written.log)),
             paths: Paths { journal: journal.directory.clone(), store: store.directory.clone(), ..self.paths.clone() },
             journal,
@@ -278,17 +284,24 @@ impl Check<'_> {
             header_fields: self.size(&w.header_fields, default::HEADER_FIELDS, 10..=1_000),
             keep_alive: self.millis(&w.keep_alive_ms, default::KEEP_ALIVE_MS, 0..=HOUR_MS),
             body_idle: self.millis(&w.body_idle_ms, default::BODY_IDLE_MS, 1_000..=24 * HOUR_MS),
+            pace: self.millis(&w.pace_ms, default::PACE_MS, 100..=HOUR_MS),
             tunnel_idle: self.millis(&w.tunnel_idle_ms, default::TUNNEL_IDLE_MS, 1_000..=24 * HOUR_MS),
             dial: self.millis(&w.dial_ms, default::DIAL_MS, 100..=120_000),
             detect: self.millis(&w.detect_ms, default::DETECT_MS, 10..=60_000),
-            connections: self.size(&w.connections, default::CONNECTIONS, 1..=1_000_000),
+            flows: self.size(&w.flows, default::FLOWS, 1..=1_000_000),
             connections_per_client: self.size(
                 &w.connections_per_client,
                 default::CONNECTIONS_PER_CLIENT,
                 1..=1_000_000,
             ),
+            requests_per_second: self.count(&w.requests_per_second, default::REQUESTS_PER_SECOND, 1..=1_000_000),
+            request_burst: self.count(&w.request_burst, default::REQUEST_BURST, 1..=1_000_000),
             drain: self.millis(&w.drain_ms, default::DRAIN_MS, 0..=HOUR_MS),
         }
+    }
+
+    fn guard(&mut self, written: WrittenGuard) -> Guard {
+        Guard { allow: self.networks(written.allow), refuse: self.networks(written.refuse) }
     }
 
     fn networks(&mut self, texts: Option<At<Texts>>) -> Vec<IpNet> {
@@ -345,6 +358,11 @@ impl Check<'_> {
         self.number(written, default, range) as usize
     }
 
+    fn count(&mut self, written: &Option<At<u64>>, default: u64, range: RangeInclusive<u64>) -> NonZeroU32 {
+        // Every range above begins at one and ends below 2^32.
+        NonZeroU32::new(self.number(written, default, range) as u32).unwrap_or(NonZeroU32::MIN)
+    }
+
     fn millis(&mut self, written: &Option<At<u64>>, default: u64, range: RangeInclusive<u64>) -> Duration {
         Duration::from_millis(self.number(written, default, range))
     }
@@ -399,6 +417,12 @@ fn notes(config: &Config, file: &Path) -> Vec<Problem> {
     }
     if config.college.contact.is_empty() {
         note("`[college] contact` is not set: pages can't say whom to write to", "set a mail address that is read");
+    }
+    if config.parent.is_some() {
+        note(
+            "a parent proxy resolves the names: what rules and lists say of addresses holds for addresses asked for only",
+            "names under `[parent] no_proxy` are resolved here",
+        );
     }
     notes
 }

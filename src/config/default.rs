@@ -17,7 +17,8 @@ pub const RESOLVER_CACHE_ENTRIES: u64 = 16_384;
 pub const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 /// What somebody looks for is found after this time at most, also on a quiet afternoon.
 pub const SEGMENT_SECONDS: u64 = 10;
-/// An access survives our death at once (the kernel has it); a power cut loses at most this window.
+/// An access survives our death at once (the kernel has it); a power cut loses at most this window. At 0 each intent is on
+/// the disk before its origin is reached, at the price of one fsync a request.
 pub const SYNC_MS: u64 = 50;
 /// Seven days of 600 tablets (2 million accesses of 400 bytes a day) with the centre away, and half as much again.
 pub const JOURNAL_MAX_BYTES: u64 = 8 * 1024 * 1024 * 1024;
@@ -37,16 +38,23 @@ pub const HEADER_FIELDS: u64 = 100;
 pub const KEEP_ALIVE_MS: u64 = 60_000;
 /// A long poll answers or says something within five minutes.
 pub const BODY_IDLE_MS: u64 = 300_000;
+/// 1 KiB in this time: the slowest modem was faster, and who is slower holds a connection for nothing.
+pub const PACE_MS: u64 = 60_000;
 /// Push channels of tablets send a sign of life every 15 to 29 minutes.
 pub const TUNNEL_IDLE_MS: u64 = 3_600_000;
 /// Two lost SYNs (1 s, 2 s, 4 s) and what a browser waits.
 pub const DIAL_MS: u64 = 10_000;
 /// A browser that asked for a tunnel speaks at once; who waits for the other side first has a protocol of its own.
 pub const DETECT_MS: u64 = 2_000;
-/// 600 tablets with 16 connections each; two descriptors a connection stay within `LimitNOFILE` of the unit.
-pub const CONNECTIONS: u64 = 10_000;
-/// A browser opens 32 to a proxy, and some devices run several.
-pub const CONNECTIONS_PER_CLIENT: u64 = 256;
+/// 700 tablets with 16 connections each, and the long tunnels of their push channels as many again. Two descriptors a
+/// flow stay within `LimitNOFILE` of the unit.
+pub const FLOWS: u64 = 30_000;
+/// A browser opens 32 to a proxy, and some devices run several; a classroom server of its own network asks for many.
+pub const CONNECTIONS_PER_CLIENT: u64 = 512;
+/// A page of a newspaper is 150 requests in two seconds.
+pub const REQUESTS_PER_SECOND: u64 = 200;
+/// Several such pages that open at once when a browser starts.
+pub const REQUEST_BURST: u64 = 400;
 /// systemd kills after 90 s (`TimeoutStopSec`): downloads have most of that.
 pub const DRAIN_MS: u64 = 60_000;
 pub const LOG_LEVEL: &str = "info";

@@ -16,12 +16,13 @@ pub(crate) mod suggest;
 pub(crate) mod written;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::access::{CollegeCode, GatewayName};
+use crate::access::{CollegeCode, GatewayName, Host, HostName};
 
 pub(crate) use check::network;
 pub use paths::Paths;
@@ -45,6 +46,8 @@ pub struct Config {
     pub persons: Persons,
     pub limits: Limits,
     pub guard: Guard,
+    /// The proxy that this gateway goes through; `None`: it reaches origins itself.
+    pub parent: Option<Parent>,
     pub log: Log,
     pub paths: Paths,
     /// What works and deserves a word all the same.
@@ -161,12 +164,18 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// A body or a response may stand still this long.
     pub body_idle: Duration,
+    /// While we wait for a client to send a body or to take an answer, 1 KiB must move in this time.
+    pub pace: Duration,
     pub tunnel_idle: Duration,
     pub dial: Duration,
     /// The first bytes of a tunnel: after this time the client counts as silent.
     pub detect: Duration,
-    pub connections: usize,
+    /// Client connections, tunnels included, and accesses: at once, of all clients together.
+    pub flows: usize,
     pub connections_per_client: usize,
+    pub requests_per_second: NonZeroU32,
+    /// So many requests of one client may come at once before the rate counts.
+    pub request_burst: NonZeroU32,
     /// At the end, open flows have this long to finish.
     pub drain: Duration,
 }
@@ -175,6 +184,36 @@ pub struct Limits {
 pub struct Guard {
     /// Networks that are refused as origins unless they stand here: loopback, private, link-local…
     pub allow: Vec<IpNet>,
+    /// The operator's own networks on the public Internet: refused as origins.
+    pub refuse: Vec<IpNet>,
+}
+
+/// A proxy between this gateway and the Internet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parent {
+    pub host: Host,
+    pub port: u16,
+    /// Holds `user:password`; read when the rules are loaded, never shown.
+    pub credentials_file: Option<PathBuf>,
+    pub fallback: Fallback,
+    pub no_proxy: NoProxy,
+}
+
+/// What happens to traffic whose parent proxy cannot be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fallback {
+    /// It fails, and its row is flagged `failed-closed`.
+    Refuse,
+    /// It goes to the origin without the parent, and its row is flagged `failed-open`.
+    Direct,
+}
+
+/// What is reached without the parent proxy.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NoProxy {
+    /// With all their subdomains.
+    pub names: Vec<HostName>,
+    pub networks: Vec<IpNet>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

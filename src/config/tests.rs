@@ -169,3 +169,44 @@ fn a_file_that_is_not_there_or_not_utf_8_says_so() {
     std::fs::write(&file, b"[college]\nname = \"Coll\xe8ge\"\n").unwrap();
     assert!(said(&file).contains("is not UTF-8 from line 2 on"), "{}", said(&file));
 }
+
+#[test]
+fn a_parent_proxy_is_read_whole_or_not_at_all() {
+    let config = checked(
+        "[parent]\nurl = \"http://Proxy.Academie.example:3128/\"\ncredentials_file = \"parent.secret\"\n\
+         fallback = \"direct\"\nno_proxy = [\"intranet.example\", \"10.131.0.0/16\", \"::1\"]\n",
+    );
+    let parent = config.unwrap().parent.unwrap();
+    assert_eq!((parent.host.to_string().as_str(), parent.port), ("proxy.academie.example", 3128));
+    assert_eq!(parent.credentials_file.as_deref(), Some(Path::new("/etc/ecluse/parent.secret")));
+    assert_eq!(parent.fallback, Fallback::Direct);
+    for (host, covered) in [
+        ("intranet.example", true),
+        ("www.intranet.example", true),
+        ("myintranet.example", false),
+        ("10.131.9.9", true),
+        ("10.132.9.9", false),
+        ("[::1]", true),
+    ] {
+        assert_eq!(parent.no_proxy.covers(&Host::parse(host).unwrap()), covered, "{host}");
+    }
+    assert_eq!(checked("[parent]\nfallback = \"direct\"\n").unwrap().parent, None);
+    assert_eq!(
+        problems(
+            "[parent]\nurl = \"https://proxy.example:3128\"\nfallback = \"maybe\"\nno_proxy = [\"a b\", \"10.1.1.1/8\"]\n"
+        ),
+        [
+            "2:7: `https://proxy.example:3128` is no URL of a proxy spoken to in clear",
+            "3:12: `maybe` is none of: refuse, direct",
+            "4:13: `a b` is no name and no network: the host contains a character that no host name has",
+            "4:20: `10.1.1.1/8` is an address inside a network",
+        ]
+    );
+    assert_eq!(problems("[parent]\nurl = \"http://proxy.example\"\n"), ["2:7: `proxy.example` is no host with a port"]);
+}
+
+#[test]
+fn credentials_in_the_url_of_a_parent_proxy_are_refused_and_not_repeated() {
+    let problem = &checked("[parent]\nurl = \"http://user:hunter2@proxy.example:3128\"\n").unwrap_err().0[0];
+    assert!(problem.what.contains("credentials") && !problem.to_string().contains("hunter2"), "{problem}");
+}

@@ -7,7 +7,8 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +19,10 @@ use tokio::time::{Instant, Sleep};
 use crate::access::Ending;
 use crate::relay::Counts;
 
+use super::expectation::Wanted;
 use super::flows::AccessFlow;
+use super::phase::Phase;
+use super::{headers, origin_fault};
 
 /// Why a body stopped before its end.
 #[derive(Debug, thiserror::Error)]
@@ -66,20 +70,39 @@ impl Paced {
     }
 }
 
-/// A request's body towards an origin.
+/// A request's body towards an origin; `None`: it has none.
 pub struct RequestBody {
-    inner: Paced,
+    inner: Option<Paced>,
     counts: Arc<Counts>,
+    ended: Arc<AtomicBool>,
+    /// Not a byte of it goes before that.
+    wanted: Option<Wanted>,
 }
 
 impl RequestBody {
-    pub fn new(body: Incoming, counts: Arc<Counts>, limit: Duration) -> Self {
-        RequestBody { inner: Paced::new(body, limit), counts }
+    pub fn new(body: Option<Incoming>, counts: Arc<Counts>, limit: Duration) -> Self {
+        let ended = Arc::new(AtomicBool::new(body.is_none()));
+        RequestBody { inner: body.map(|body| Paced::new(body, limit)), counts, ended, wanted: None }
     }
 
     /// The client's body again, where nothing of it has been sent.
-    pub fn into_inner(self) -> Incoming {
-        self.inner.body
+    pub fn into_inner(self) -> Option<Incoming> {
+        self.inner.map(|paced| paced.body)
+    }
+
+    /// Lets it wait until the origin wants it.
+    pub fn waits_for(&mut self, wanted: Option<Wanted>) {
+        self.wanted = wanted;
+    }
+
+    /// Bytes that have gone, for who watches whether it moves.
+    pub fn counts(&self) -> &Arc<Counts> {
+        &self.counts
+    }
+
+    /// Set when all of it has been taken.
+    pub fn ended(&self) -> &Arc<AtomicBool> {
+        &self.ended
     }
 }
 
@@ -88,21 +111,30 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = self.inner.poll_frame(cx);
+        if let Some(wanted) = &mut self.wanted {
+            ready!(wanted.poll(cx));
+            self.wanted = None;
+        }
+        let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
+        let frame = inner.poll_frame(cx);
+        let ended = matches!(frame, Poll::Ready(None)) || inner.body.is_end_stream();
         if let Poll::Ready(Some(Ok(frame))) = &frame
             && let Some(data) = frame.data_ref()
         {
             self.counts.add_up(data.len() as u64);
         }
+        if ended {
+            self.ended.store(true, Ordering::Relaxed);
+        }
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.body.is_end_stream()
+        self.inner.as_ref().is_none_or(|inner| inner.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.body.size_hint()
+        self.inner.as_ref().map_or(SizeHint::with_exact(0), |inner| inner.body.size_hint())
     }
 }
 
@@ -114,19 +146,35 @@ pub struct ResponseBody {
     inner: Paced,
     access: Option<(AccessFlow, u16)>,
     on_complete: Option<OnComplete>,
+    /// Knows how the client left.
+    client: Phase,
 }
 
 impl ResponseBody {
-    pub fn new(body: Incoming, limit: Duration, access: AccessFlow, status: u16, on_complete: OnComplete) -> Self {
+    pub fn new(
+        body: Incoming,
+        limit: Duration,
+        (access, status): (AccessFlow, u16),
+        client: Phase,
+        on_complete: OnComplete,
+    ) -> Self {
         let mut this = ResponseBody {
             inner: Paced::new(body, limit),
             access: Some((access, status)),
             on_complete: Some(on_complete),
+            client,
         };
         if this.inner.body.is_end_stream() {
             this.complete();
         }
         this
+    }
+
+    fn break_off(&mut self, error: &BodyError) {
+        self.end(match error {
+            BodyError::Stalled(_) => Ending::TimedOut,
+            BodyError::Broken(error) => origin_fault::ending(error),
+        });
     }
 
     fn complete(&mut self) {
@@ -148,20 +196,23 @@ impl Body for ResponseBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = self.inner.poll_frame(cx);
-        match &frame {
+        let mut frame = self.inner.poll_frame(cx);
+        match &mut frame {
             Poll::Pending => {}
             Poll::Ready(Some(Ok(frame))) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::remove_hop_by_hop(trailers);
+                }
                 if let (Some(data), Some((access, _))) = (frame.data_ref(), &self.access) {
                     access.counts().add_down(data.len() as u64);
                 }
-                if self.inner.body.is_end_stream() {
+                // Nothing follows trailers, and nobody asks after them.
+                if frame.is_trailers() || self.inner.body.is_end_stream() {
                     self.complete();
                 }
             }
             Poll::Ready(None) => self.complete(),
-            Poll::Ready(Some(Err(BodyError::Stalled(_)))) => self.end(Ending::TimedOut),
-            Poll::Ready(Some(Err(BodyError::Broken(_)))) => self.end(Ending::OriginClosed),
+            Poll::Ready(Some(Err(error))) => self.break_off(error),
         }
         frame
     }
@@ -175,11 +226,11 @@ impl Body for ResponseBody {
     }
 }
 
-/// Dropped before the end: the client left (hyper drops the body with the connection).
+/// Dropped before the end: the client left, or took nothing in time (hyper drops the body with the connection).
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         if let Some((access, status)) = self.access.take() {
-            access.finish(Some(status), Ending::ClientClosed);
+            access.finish(Some(status), self.client.ending().unwrap_or(Ending::ClientClosed));
         }
     }
 }

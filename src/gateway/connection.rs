@@ -2,25 +2,34 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ::http::{Method, Request, Response};
+use ::http::{HeaderMap, Method, Request, Response};
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 
-use crate::access::{Client, Ending, Timestamp};
+use crate::access::{Client, Ending, Host, Timestamp};
+use crate::config::Limits;
+use crate::framing::{Fault, FramingLimits};
 use crate::identity::{self, Occupant};
 use crate::listen::Accepted;
 use crate::metrics::METRICS;
 
+use super::allowances::{Standing, Taken};
+use super::answer::Failure;
 use super::body::ReplyBody;
-use super::client_io::{ClientIo, HeadLimits, Phase};
+use super::client_io::{ClientIo, Deadlines};
 use super::origins::Origins;
+use super::phase::Phase;
 use super::record::connection_record;
-use super::{Gateway, Snapshot, http, tunnel};
+use super::reply::Reply;
+use super::{Gateway, Snapshot, http, own_pages, tunnel};
 
 /// What belongs to one client connection for as long as it lasts.
 pub struct ClientConnection {
@@ -30,6 +39,10 @@ pub struct ClientConnection {
     pub local: SocketAddr,
     pub origins: Origins,
     pub phase: Phase,
+    /// Its part of what its client may have.
+    pub taken: Arc<Taken>,
+    /// Inside a tunnel: the name and port that the client asked it for.
+    pub inside: Option<(Host, u16)>,
     pub started: Timestamp,
     /// Whether a row of the stream of connections stands for it already.
     recorded: AtomicBool,
@@ -70,21 +83,66 @@ impl ClientConnection {
 
 /// Serves a client until it leaves, its connection becomes a tunnel, or a limit ends it.
 pub async fn serve(gateway: Arc<Gateway>, accepted: Accepted) {
-    METRICS.connections_open.up();
     let limits = gateway.snapshot().config.limits;
-    let head_limits = HeadLimits { idle: limits.keep_alive, head: limits.header };
-    let (io, phase) = ClientIo::new(accepted.stream, head_limits);
-    let mut draining = gateway.draining.subscribe();
-    let connection = Arc::new(ClientConnection {
-        client: accepted.client,
-        local: accepted.local,
-        origins: Origins::default(),
-        phase,
-        started: gateway.clock.now(),
-        recorded: AtomicBool::new(false),
-        gateway,
-    });
+    let taken = Arc::new(gateway.allowances.take(accepted.client.ip(), &limits));
+    let ends = (accepted.client, accepted.local);
+    let connection = Opened { gateway, ends, taken, origins: Origins::default(), inside: None };
+    connection.serve(accepted.stream, Bytes::new(), &limits).await;
+}
 
+/// A connection of HTTP that is about to be served.
+pub struct Opened {
+    pub gateway: Arc<Gateway>,
+    /// The client's end, and ours.
+    pub ends: (SocketAddr, SocketAddr),
+    pub taken: Arc<Taken>,
+    pub origins: Origins,
+    pub inside: Option<(Host, u16)>,
+}
+
+impl Opened {
+    /// [`Opened::serve`] for who is himself served: a tunnel's inside.
+    pub fn serve_boxed(
+        self,
+        stream: TcpStream,
+        early: Bytes,
+        limits: Limits,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move { self.serve(stream, early, &limits).await })
+    }
+
+    /// Serves it to its end; `early` is what was read of it already.
+    pub async fn serve(self, stream: TcpStream, early: Bytes, limits: &Limits) {
+        let framing = FramingLimits { head_bytes: limits.header_bytes, fields: limits.header_fields };
+        let deadlines = Deadlines { idle: limits.keep_alive, head: limits.header, pace: limits.pace };
+        let (io, phase) = ClientIo::new(stream, early, framing, deadlines);
+        let connection = Arc::new(ClientConnection {
+            client: self.ends.0,
+            local: self.ends.1,
+            origins: self.origins,
+            phase,
+            taken: self.taken,
+            started: self.gateway.clock.now(),
+            // A tunnel has its rows.
+            recorded: AtomicBool::new(self.inside.is_some()),
+            inside: self.inside,
+            gateway: self.gateway,
+        });
+        if connection.taken.standing == Standing::FarOver {
+            return connection.turn_away();
+        }
+        let ending = match serve_http(&connection, io, limits).await {
+            Ok(()) => Ending::Complete,
+            Err(error) if error.is_parse() => Ending::ClientInvalid,
+            Err(error) if error.is_timeout() || is_timed_out(&error) => Ending::TimedOut,
+            Err(_) => Ending::ClientClosed,
+        };
+        connection.close(connection.phase.ending().unwrap_or(ending));
+    }
+}
+
+async fn serve_http(connection: &Arc<ClientConnection>, io: ClientIo, limits: &Limits) -> Result<(), hyper::Error> {
+    let mut draining = connection.gateway.draining.subscribe();
     let service = {
         let connection = connection.clone();
         service_fn(move |request| {
@@ -101,38 +159,98 @@ pub async fn serve(gateway: Arc<Gateway>, accepted: Accepted) {
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
     let mut served = std::pin::pin!(served);
-
-    let result = tokio::select! {
-        result = &mut served => result,
-        () = super::drain_begins(&mut draining) => {
-            served.as_mut().graceful_shutdown();
-            served.await
+    loop {
+        tokio::select! {
+            result = &mut served => return result,
+            () = super::drain_begins(&mut draining) => {
+                served.as_mut().graceful_shutdown();
+                return served.await;
+            }
+            // Others wait for a place: who asks nothing gives its own.
+            () = connection.gateway.place_wanted.notified() => {
+                if connection.phase.is_idle() {
+                    served.as_mut().graceful_shutdown();
+                }
+            }
         }
-    };
-    connection.close(match result {
-        Ok(()) => Ending::Complete,
-        Err(error) if error.is_parse() => Ending::ClientInvalid,
-        Err(error) if error.is_timeout() || is_timed_out(&error) => Ending::TimedOut,
-        Err(_) => Ending::ClientClosed,
-    });
-    METRICS.connections_open.down();
+    }
 }
 
 async fn answer(connection: Arc<ClientConnection>, request: Request<Incoming>) -> Response<ReplyBody> {
-    connection.phase.serving();
-    let response = match *request.method() {
+    if let Some(obstacle) = connection.obstacle() {
+        return http::turn_down(&connection, &request, obstacle);
+    }
+    match *request.method() {
+        // A tunnel within a tunnel would have no row that names where it leads.
+        Method::CONNECT if connection.inside.is_some() => {
+            let obstacle = Obstacle { failure: Failure::Unsupported, unread: false, closes: true };
+            http::turn_down(&connection, &request, obstacle)
+        }
         Method::CONNECT => tunnel::connect(&connection, request).await,
         _ => http::exchange(&connection, request).await,
-    };
-    if let ReplyBody::Own(_) = response.body() {
-        connection.phase.waiting();
     }
-    response
+}
+
+/// Why a request is answered before anybody looks at what it asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Obstacle {
+    pub failure: Failure,
+    /// The request that hyper read is not the client's: it stands in place of one that was faulty.
+    pub unread: bool,
+    /// Nothing more is heard on this connection.
+    pub closes: bool,
+}
+
+impl ClientConnection {
+    fn obstacle(&self) -> Option<Obstacle> {
+        if let Some(fault) = self.phase.take_fault() {
+            tracing::debug!(client = %self.client, %fault, "a request is turned down");
+            return Some(Obstacle { failure: failure_of(fault), unread: true, closes: true });
+        }
+        let closes = match self.taken.standing {
+            Standing::Within => None,
+            Standing::ClientOver => Some(Failure::TooManyConnections),
+            Standing::AllOver | Standing::FarOver => Some(Failure::TooBusy),
+        };
+        if let Some(failure) = closes {
+            return Some(Obstacle { failure, unread: false, closes: true });
+        }
+        let failure = if !self.taken.may_ask() {
+            Failure::TooManyRequests
+        } else if self.gateway.accesses.len() >= self.gateway.snapshot().config.limits.flows {
+            Failure::TooBusy
+        } else {
+            return None;
+        };
+        Some(Obstacle { failure, unread: false, closes: false })
+    }
+
+    /// Closes a connection that is far beyond the limits without an answer; its row counts with its like.
+    fn turn_away(&self) {
+        let snapshot = self.gateway.snapshot();
+        let reply = Reply::new(&self.gateway, &snapshot, &HeaderMap::new());
+        let access = own_pages::access_of_nothing(self, &snapshot, "");
+        drop(reply.failed(&access, Failure::TooManyConnections, Ending::OverLimit));
+        self.close(Ending::OverLimit);
+    }
+}
+
+/// What the person is told of a fault.
+fn failure_of(fault: Fault) -> Failure {
+    match fault {
+        Fault::TooSlow => Failure::RequestTimedOut,
+        Fault::HeadTooLarge | Fault::TooManyFields => Failure::RequestTooLarge,
+        Fault::TargetTooLong => Failure::TargetTooLong,
+        Fault::Version => Failure::VersionUnknown,
+        Fault::Coding => Failure::Unsupported,
+        Fault::Expectation => Failure::ExpectationUnknown,
+        _ => Failure::RequestUnreadable,
+    }
 }
 
 /// Our own deadlines reach hyper as errors of the stream.
-fn is_timed_out(error: &hyper::Error) -> bool {
-    let mut source = std::error::Error::source(error);
+fn is_timed_out(error: &dyn std::error::Error) -> bool {
+    let mut source = error.source();
     while let Some(error) = source {
         if let Some(io) = error.downcast_ref::<std::io::Error>() {
             return io.kind() == std::io::ErrorKind::TimedOut;

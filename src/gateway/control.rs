@@ -61,7 +61,7 @@ impl Gateway {
             rules_version: snapshot.rules.version().as_str().to_owned(),
             rules_installed: snapshot.installed,
             reload_rejected: self.rejected.load().as_deref().cloned(),
-            open_accesses: self.accesses.len(),
+            open_accesses: self.open_accesses(),
             open_origin_connections: self.connections.len(),
             figures: METRICS.values().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         }

@@ -1,27 +1,23 @@
 //! The one table of what is open: every access and every origin connection between its intent and its completion.
 //!
 //! The table is asked by `status` (how many), by the drain (until when to wait) and by the clock of slices: a flow that
-//! stays open gets a row every [`SLICE`], so that a search finds what is going on now and no journal segment waits for
+//! stays open gets a row every `[journal] slice_seconds`, so that a search finds what is going on now and no journal segment waits for
 //! a tunnel.
 //!
 //! A flow is ended exactly once: by [`Flow::finish`], or, when its [`Flow`] is dropped because the client went away and
 //! hyper dropped the request with it, as `client-closed`.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::access::{AccessRecord, ConnectionRecord, Ending, Outcome, Timestamp};
 use crate::accesslog::{AppendError, OpenAccess, OpenConnection};
 use crate::clock::Clock;
-use crate::metrics::METRICS;
 use crate::relay::Counts;
 
 use super::record::close_access;
-
-/// IPFIX's active time-out (RFC 5102 §5.11.3) at the value the log promises.
-pub const SLICE: Duration = Duration::from_secs(600);
 
 /// The number of a flow that is not in the table.
 const UNTRACED: u64 = u64::MAX;
@@ -33,24 +29,24 @@ pub trait OpenRecord: Send + 'static {
     fn complete(self, record: &Self::Record) -> Result<(), AppendError>;
     /// Writes how far it got into a record.
     fn close(record: &mut Self::Record, outcome: &Outcome, end: Timestamp);
-    /// Moves the record's start: the next slice begins there.
-    fn restart(record: &mut Self::Record, start: Timestamp);
     fn start(record: &Self::Record) -> Timestamp;
 }
 
 struct Entry<O: OpenRecord> {
     open: O,
     record: O::Record,
-    /// What the slices before this one have reported.
-    reported_up: u64,
-    reported_down: u64,
+    /// When the present slice began.
+    slice_began: Timestamp,
     counts: Arc<Counts>,
 }
 
 /// Open flows of one stream.
 pub struct Flows<O: OpenRecord> {
     next: AtomicU64,
+    /// How many there are, told without taking the lock.
+    count: AtomicUsize,
     open: Mutex<HashMap<u64, Entry<O>>>,
+    slice: Duration,
     clock: Clock,
 }
 
@@ -58,36 +54,38 @@ pub type AccessFlows = Flows<OpenAccess>;
 pub type ConnectionFlows = Flows<OpenConnection>;
 
 impl<O: OpenRecord> Flows<O> {
-    pub fn new(clock: Clock) -> Arc<Self> {
-        Arc::new(Flows { next: AtomicU64::new(0), open: Mutex::new(HashMap::new()), clock })
+    pub fn new(slice: Duration, clock: Clock) -> Arc<Self> {
+        let (next, count) = (AtomicU64::new(0), AtomicUsize::new(0));
+        Arc::new(Flows { next, count, open: Mutex::new(HashMap::new()), slice, clock })
     }
 
     /// Enters a flow whose intent is written.
     pub fn enter(self: &Arc<Self>, open: O, record: O::Record, counts: Arc<Counts>) -> Flow<O> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        self.table().insert(id, Entry { open, record, reported_up: 0, reported_down: 0, counts: counts.clone() });
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.table().insert(id, Entry { open, slice_began: O::start(&record), record, counts: counts.clone() });
         Flow { id, table: self.clone(), counts, left: Ending::ClientClosed }
     }
 
-    /// A flow that has no record: a help-line while the journal is full. It is counted by nobody.
+    /// A flow that has no record: while the journal is full, a help-line, or whatever a person has allowed. A gap counts it.
     pub fn untraced(self: &Arc<Self>, counts: Arc<Counts>) -> Flow<O> {
         Flow { id: UNTRACED, table: self.clone(), counts, left: Ending::ClientClosed }
     }
 
     pub fn len(&self) -> usize {
-        self.table().len()
+        self.count.load(Ordering::Relaxed)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.table().is_empty()
+        self.len() == 0
     }
 
-    /// Writes a slice of every flow whose present slice began more than [`SLICE`] ago.
+    /// Writes a slice of every flow whose present slice began long enough ago.
     pub fn slice_old(&self) {
         let now = self.clock.now();
-        let due = now.minus(SLICE);
+        let due = now.minus(self.slice);
         for entry in self.table().values_mut() {
-            if O::start(&entry.record) <= due {
+            if entry.slice_began <= due {
                 entry.slice(now);
             }
         }
@@ -96,6 +94,7 @@ impl<O: OpenRecord> Flows<O> {
     /// Ends everything that is open.
     pub fn end_all(&self, ending: Ending) {
         let open = std::mem::take(&mut *self.table());
+        self.count.fetch_sub(open.len(), Ordering::Relaxed);
         let now = self.clock.now();
         for entry in open.into_values() {
             entry.complete(None, ending, now);
@@ -112,6 +111,7 @@ impl<O: OpenRecord> Flows<O> {
     fn leave(&self, id: u64, status: Option<u16>, ending: Ending) {
         let entry = self.table().remove(&id);
         if let Some(entry) = entry {
+            self.count.fetch_sub(1, Ordering::Relaxed);
             entry.complete(status, ending, self.clock.now());
         }
     }
@@ -123,26 +123,20 @@ impl<O: OpenRecord> Flows<O> {
 }
 
 impl<O: OpenRecord> Entry<O> {
-    /// What moved since the last slice.
-    fn outcome(&mut self, status: Option<u16>, ending: Ending) -> Outcome {
-        let (up, down) = (self.counts.up(), self.counts.down());
-        let outcome = Outcome {
-            status,
-            bytes_up: up - self.reported_up,
-            bytes_down: down - self.reported_down,
-            finding: None,
-            ending,
-        };
-        (self.reported_up, self.reported_down) = (up, down);
-        outcome
+    /// What moved since the start; the journal takes from it what earlier slices have told of.
+    fn outcome(&self, status: Option<u16>, ending: Ending) -> Outcome {
+        Outcome { status, bytes_up: self.counts.up(), bytes_down: self.counts.down(), finding: None, ending }
     }
 
     fn slice(&mut self, now: Timestamp) {
         let outcome = self.outcome(None, Ending::Continues);
         let mut record = self.record.clone();
         O::close(&mut record, &outcome, now);
-        report(self.open.slice(&record));
-        O::restart(&mut self.record, now);
+        // Refused, the slice goes on and is longer.
+        match self.open.slice(&record) {
+            Ok(()) => self.slice_began = now,
+            Err(error) => tracing::warn!(%error, "a slice of a long access is not written yet"),
+        }
     }
 
     fn complete(mut self, status: Option<u16>, ending: Ending, now: Timestamp) {
@@ -155,7 +149,6 @@ impl<O: OpenRecord> Entry<O> {
 /// A completion that cannot be written leaves its intent: recovery makes the row, and somebody is told.
 fn report(result: Result<(), AppendError>) {
     if let Err(error) = result {
-        METRICS.append_failures.add(1);
         tracing::error!(%error, "the end of an access could not be written to the journal; its row will read `interrupted`");
     }
 }
@@ -211,10 +204,6 @@ impl OpenRecord for OpenAccess {
         close_access(record, outcome, end);
         record.status = status;
     }
-    fn restart(record: &mut AccessRecord, start: Timestamp) {
-        record.start = start;
-        record.strip_if_help_line();
-    }
     fn start(record: &AccessRecord) -> Timestamp {
         record.start
     }
@@ -236,11 +225,61 @@ impl OpenRecord for OpenConnection {
         record.ending = outcome.ending;
         record.strip_if_help_line();
     }
-    fn restart(record: &mut ConnectionRecord, start: Timestamp) {
-        record.start = start;
-        record.strip_if_help_line();
-    }
     fn start(record: &ConnectionRecord) -> Timestamp {
         record.start
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{CollegeCode, GatewayName, Row, Stream};
+    use crate::accesslog::{AccessLog, JournalSettings, ship_dead_lanes};
+    use crate::store::Embedded;
+    use crate::store::suite::sample::{self, Dice};
+    use crate::store::suite::{everything, search};
+
+    #[test]
+    fn a_long_flow_has_a_row_a_slice_and_together_they_tell_of_the_whole() {
+        let state = tempfile::TempDir::new().unwrap();
+        let clock = Clock::manual("2026-11-23T12:00:00Z".parse().unwrap());
+        let settings = JournalSettings::new(
+            state.path().join("journal"),
+            CollegeCode::parse("0131234A").unwrap(),
+            GatewayName::parse("gw-1").unwrap(),
+        );
+        let log = AccessLog::open(settings, clock.clone()).unwrap();
+        let Row::Access(row) = sample::rows(&mut Dice::seeded(1), Stream::Accesses, 1).remove(0) else {
+            unreachable!()
+        };
+        let begun = AccessRecord { start: clock.now(), end: clock.now(), flags: Default::default(), ..row.record };
+        let flows = AccessFlows::new(Duration::from_secs(60), clock.clone());
+        let counts = Arc::<Counts>::default();
+        let flow = flows.enter(log.begin_access(&begun).unwrap(), begun.clone(), counts.clone());
+        // 59 seconds are no slice; then one after each minute.
+        for (seconds, bytes) in [(59, 100), (1, 0), (60, 150)] {
+            clock.set(clock.now().plus(Duration::from_secs(seconds)));
+            counts.add_down(bytes);
+            flows.slice_old();
+        }
+        clock.set(clock.now().plus(Duration::from_secs(10)));
+        counts.add_down(50);
+        flow.finish(Some(200), Ending::Complete);
+        drop((flows, log));
+
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let store = Embedded::open(&state.path().join("store")).unwrap();
+        let rows = runtime.block_on(async {
+            ship_dead_lanes(&state.path().join("journal"), &store).await;
+            search(&store, &everything(Stream::Accesses)).await
+        });
+        let told: Vec<_> = rows
+            .iter()
+            .map(|row| match row {
+                Row::Access(row) => (row.key.slice, row.record.bytes_down, row.record.ending),
+                Row::Connection(_) => unreachable!(),
+            })
+            .collect();
+        assert_eq!(told, [(0, 100, Ending::Continues), (1, 150, Ending::Continues), (2, 50, Ending::Complete)]);
     }
 }

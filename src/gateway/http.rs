@@ -1,33 +1,25 @@
 //! One HTTP request of a client that uses the gateway as its proxy (RFC 9112 §3.2.2, absolute form).
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use ::http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
-use ::http::{Request, Response, Uri, Version, request};
+use ::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use ::http::{Request, Response};
 use hyper::body::Incoming;
 
 use crate::access::{Access, Ending, Host, Target, Visit};
-use crate::metrics::METRICS;
-use crate::policy::RelayPermit;
 
 use super::answer::Failure;
-use super::body::{OnComplete, ReplyBody, RequestBody, ResponseBody};
-use super::connection::ClientConnection;
-use super::flows::AccessFlow;
-use super::origins::{Link, SendError};
-use super::record::Judgement;
-use super::reply::{Failed, Reply, end_failed};
-use super::way::{self, NoWay};
-use super::{Snapshot, headers, judge, own_pages};
-
-const HTTP_PORT: u16 = 80;
+use super::body::ReplyBody;
+use super::connection::{ClientConnection, Obstacle};
+use super::forward::{self, HTTP_PORT, Stop};
+use super::reply::{Reply, and_close};
+use super::{Snapshot, judge, own_pages};
 
 /// Answers one request: from the origin, or ourselves.
 pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incoming>) -> Response<ReplyBody> {
     let snapshot = connection.gateway.snapshot.load_full();
     let reply = Reply::new(&connection.gateway, &snapshot, request.headers());
-    let target = match read_target(&request) {
+    let target = match read_target(connection, &request) {
         Ok(Asked::Origin(target)) => target,
         Ok(Asked::Ourselves) => return own_pages::serve(connection, &snapshot, &reply, &request),
         Ok(Asked::NoProxyRequest) => return own_pages::setup(connection, &snapshot, &reply, &request),
@@ -47,187 +39,32 @@ pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incom
         Ok(judgement) => judgement,
         Err(judgement) => return reply.refused(&access, *judgement),
     };
-    match forward(connection, &snapshot, &mut access, judgement, request).await {
+    match forward::forward(connection, &snapshot, &mut access, judgement, request).await {
         Ok(response) => response,
         Err(Stop::NoWay(no_way)) => reply.no_way(&access, no_way),
+        Err(Stop::NoWayAfter(flow, no_way)) => reply.no_way_after(&access, flow, no_way),
         Err(Stop::Failed(failed)) => reply.error_page(&access, failed),
     }
 }
 
-/// Why a request is not answered by its origin.
-enum Stop {
-    /// Before an intent was written: the answer makes the row.
-    NoWay(NoWay),
-    /// After: the row is made already.
-    Failed(Failed),
-}
-
-impl From<NoWay> for Stop {
-    fn from(no_way: NoWay) -> Self {
-        Stop::NoWay(no_way)
-    }
-}
-
-/// A request ready for an origin, in its parts.
-type Outgoing = (request::Parts, Incoming);
-
-/// Sends the request on over an idle link of this client, or a new one.
-async fn forward(
-    connection: &Arc<ClientConnection>,
-    snapshot: &Snapshot,
-    access: &mut Access,
-    judgement: Judgement,
-    request: Request<Incoming>,
-) -> Result<Response<ReplyBody>, Stop> {
-    let (head, body) = request.into_parts();
-    let outgoing = (outgoing(connection, &access.target, head), body);
-    let nameless = judgement.duties.help_line;
-    let Some(link) = connection.origins.take(&access.target.host, access.target.port, nameless).await else {
-        return forward_anew(connection, snapshot, access, judgement, outgoing, None).await;
-    };
-    access.target.address = Some(link.peer.ip());
-    let (permit, judgement) = send_permit(snapshot, access, &judgement)?;
-    let flow = way::write_access_intent(connection, access, &judgement, link.sequence, Arc::default())?;
-    match send(connection, snapshot, link, permit, flow, outgoing).await {
-        Ok(response) => Ok(response),
-        Err(Unsent::Failed(failed)) => Err(Stop::Failed(failed)),
-        // The origin closed the kept connection at the same moment. Nothing was sent: the same access goes on anew.
-        Err(Unsent::NotSent(flow, outgoing)) => {
-            forward_anew(connection, snapshot, access, judgement, *outgoing, Some(flow)).await
-        }
-    }
-}
-
-/// Sends the request over a new connection; `flow` is its access where the intent is written already.
-async fn forward_anew(
-    connection: &Arc<ClientConnection>,
-    snapshot: &Snapshot,
-    access: &mut Access,
-    judgement: Judgement,
-    outgoing: Outgoing,
-    flow: Option<AccessFlow>,
-) -> Result<Response<ReplyBody>, Stop> {
-    let way = way::find(connection, snapshot, access).await?;
-    let (permit, judgement) = send_permit(snapshot, access, &judgement)?;
-    let link_intent = way::write_connection_intent(connection, access, &judgement, &way)?;
-    let flow = match flow {
-        Some(flow) => {
-            flow.amend(|record| record.connection = link_intent.sequence);
-            flow
-        }
-        None => way::write_access_intent(connection, access, &judgement, link_intent.sequence, Arc::default())?,
-    };
-    let stream = match way::dial(way, &link_intent, snapshot.config.limits.dial).await {
-        Ok(stream) => stream,
-        Err(no_way) => {
-            link_intent.flow.finish(None, no_way.ending());
-            return Err(Stop::Failed(end_failed(flow, no_way.failure(), no_way.ending())));
-        }
-    };
-    let host = (access.target.host.clone(), access.target.port);
-    let Ok(link) = Link::open(stream, host, link_intent, &snapshot.config.limits).await else {
-        return Err(Stop::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)));
-    };
-    send(connection, snapshot, link, permit, flow, outgoing).await.map_err(|unsent| match unsent {
-        Unsent::Failed(failed) => Stop::Failed(failed),
-        Unsent::NotSent(flow, _) => Stop::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)),
-    })
-}
-
-fn send_permit(snapshot: &Snapshot, access: &Access, earlier: &Judgement) -> Result<(RelayPermit, Judgement), Stop> {
-    match judge::send(snapshot, access) {
-        Ok((permit, judgement)) => Ok((permit, judgement.after(earlier))),
-        Err(judgement) => Err(Stop::NoWay(NoWay::Refused(Box::new(judgement.after(earlier))))),
-    }
-}
-
-/// Why a request over a link got no answer.
-enum Unsent {
-    /// Not a byte of it has left: it may be sent again.
-    NotSent(AccessFlow, Box<Outgoing>),
-    Failed(Failed),
-}
-
-/// Sends over a link and passes the response on as it comes.
-async fn send(
-    connection: &Arc<ClientConnection>,
-    snapshot: &Snapshot,
-    mut link: Link,
-    permit: RelayPermit,
-    flow: AccessFlow,
-    (head, body): Outgoing,
-) -> Result<Response<ReplyBody>, Unsent> {
-    let stall = snapshot.config.limits.body_idle;
-    let body = RequestBody::new(body, flow.counts().clone(), stall);
-    let sending = link.send(permit, Request::from_parts(head, body));
-    match tokio::time::timeout(stall, sending).await {
-        Ok(Ok(response)) => {
-            METRICS.accesses_forwarded.add(1);
-            Ok(incoming(connection, response, link, flow, stall))
-        }
-        Ok(Err(SendError::NotSent(request))) => {
-            let (head, body) = request.into_parts();
-            Err(Unsent::NotSent(flow, Box::new((head, body.into_inner()))))
-        }
-        Ok(Err(SendError::Failed(error))) => {
-            let (failure, ending) = fault_of(&error);
-            Err(Unsent::Failed(end_failed(flow, failure, ending)))
-        }
-        Err(_) => Err(Unsent::Failed(end_failed(flow, Failure::OriginTimedOut, Ending::TimedOut))),
-    }
-}
-
-/// Whose fault it was that a request got no response.
-fn fault_of(error: &hyper::Error) -> (Failure, Ending) {
-    if error.is_parse() {
-        (Failure::OriginBroken, Ending::OriginInvalid)
-    } else if error.is_user() {
-        // Our own request body failed: the client broke off or stalled.
-        (Failure::RequestTimedOut, Ending::ClientClosed)
-    } else {
-        (Failure::OriginBroken, Ending::OriginClosed)
-    }
-}
-
-/// The response on its way to the client. When it has been passed on whole, its link may serve the next request.
-fn incoming(
-    connection: &Arc<ClientConnection>,
-    response: Response<Incoming>,
-    link: Link,
-    flow: AccessFlow,
-    stall: Duration,
+/// Answers a request that nobody looks into: what it is, or how many there are, is reason enough.
+pub fn turn_down(
+    connection: &ClientConnection,
+    request: &Request<Incoming>,
+    obstacle: Obstacle,
 ) -> Response<ReplyBody> {
-    let (mut head, body) = response.into_parts();
-    headers::remove_hop_by_hop(&mut head.headers);
-    connection.gateway.via.sign(head.version, &mut head.headers);
-    head.version = Version::HTTP_11;
-    let status = head.status.as_u16();
-    let on_complete: OnComplete = {
-        let (origins, phase) = (connection.origins.clone(), connection.phase.clone());
-        Box::new(move || {
-            origins.keep(link);
-            phase.waiting();
-        })
-    };
-    let body = ResponseBody::new(body, stall, flow, status, on_complete);
-    Response::from_parts(head, ReplyBody::Origin(body))
-}
-
-/// The head as the origin gets it: origin form, its own `Host`, nothing of this hop, our signature.
-fn outgoing(connection: &ClientConnection, target: &Target, mut head: request::Parts) -> request::Parts {
-    headers::remove_hop_by_hop(&mut head.headers);
-    let path = if target.path_and_query.is_empty() { "/" } else { &target.path_and_query };
-    head.uri = path.parse().unwrap_or_else(|_| Uri::from_static("/"));
-    let authority = match target.port {
-        HTTP_PORT => target.host.to_string(),
-        port => format!("{}:{port}", target.host),
-    };
-    if let Ok(host) = HeaderValue::try_from(authority) {
-        head.headers.insert(HOST, host);
+    let snapshot = connection.gateway.snapshot.load();
+    let reply = Reply::new(&connection.gateway, &snapshot, request.headers());
+    let method = if obstacle.unread { "" } else { request.method().as_str() };
+    let mut access = own_pages::access_of_nothing(connection, &snapshot, method);
+    if let (false, Ok(Asked::Origin(target))) = (obstacle.unread, read_target(connection, request)) {
+        access.target = target;
     }
-    connection.gateway.via.sign(head.version, &mut head.headers);
-    head.version = Version::HTTP_11;
-    head
+    let mut response = reply.failed(&access, obstacle.failure, obstacle.failure.ending());
+    if matches!(obstacle.failure, Failure::TooManyRequests | Failure::TooManyConnections | Failure::TooBusy) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if obstacle.closes { and_close(response) } else { response }
 }
 
 /// What a request asks of us.
@@ -250,10 +87,13 @@ pub enum InvalidRequest {
     Port,
 }
 
-fn read_target(request: &Request<Incoming>) -> Result<Asked, InvalidRequest> {
+fn read_target(connection: &ClientConnection, request: &Request<Incoming>) -> Result<Asked, InvalidRequest> {
     let uri = request.uri();
     let Some(authority) = uri.authority() else {
-        return Ok(Asked::NoProxyRequest);
+        return match &connection.inside {
+            Some((_, port)) => read_inside(request, *port),
+            None => Ok(Asked::NoProxyRequest),
+        };
     };
     if authority.as_str().contains('@') {
         return Err(InvalidRequest::Host);
@@ -267,6 +107,18 @@ fn read_target(request: &Request<Incoming>) -> Result<Asked, InvalidRequest> {
     }
     check_host_fields(request.headers(), &host, port)?;
     let path_and_query = uri.path_and_query().map_or("/", |p| p.as_str());
+    Ok(Asked::Origin(Target::http(host, port, path_and_query)))
+}
+
+/// Origin form inside a tunnel: what `Host` names is what is asked, whatever the tunnel was asked for.
+fn read_inside(request: &Request<Incoming>, tunnel_port: u16) -> Result<Asked, InvalidRequest> {
+    let named = request.headers().get(HOST).and_then(|field| field.to_str().ok()).ok_or(InvalidRequest::Host)?;
+    let (host, port) = read_authority(split_port(named), named, tunnel_port)?;
+    if own_pages::is_ours(&host) {
+        return Ok(Asked::Ourselves);
+    }
+    // `*` asks the server and not one of its pages (RFC 9112 §3.2.4); the log knows no difference.
+    let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str());
     Ok(Asked::Origin(Target::http(host, port, path_and_query)))
 }
 
@@ -284,7 +136,7 @@ fn check_host_fields(headers: &HeaderMap, host: &Host, port: u16) -> Result<(), 
 }
 
 /// The host part of `host:port`, brackets included.
-fn split_port(authority: &str) -> &str {
+pub fn split_port(authority: &str) -> &str {
     match authority.rfind(':') {
         Some(at) if !authority[at..].contains(']') => &authority[..at],
         _ => authority,
@@ -327,7 +179,5 @@ fn refuse_invalid(
 ) -> Response<ReplyBody> {
     let access = own_pages::access_to_nothing(connection, snapshot, request);
     tracing::debug!(?fault, "a request names no target");
-    let mut response = reply.failed(&access, Failure::RequestUnreadable, Ending::ClientInvalid);
-    response.headers_mut().insert(::http::header::CONNECTION, HeaderValue::from_static("close"));
-    response
+    and_close(reply.failed(&access, Failure::RequestUnreadable, Ending::ClientInvalid))
 }

@@ -37,7 +37,16 @@ pub fn request(snapshot: &Snapshot, access: &Access) -> Verdict<Judgement> {
 /// An address that the name resolved to; it stays in the access as the last one asked about.
 pub fn address(snapshot: &Snapshot, access: &mut Access, address: IpAddr) -> Verdict<DialPermit> {
     access.target.address = Some(address);
-    let Decision { action, duties, reason } = snapshot.rules.decide_address(access);
+    permit(snapshot.rules.decide_address(access))
+}
+
+/// A name whose address will not be known here: a parent proxy resolves it.
+pub fn unresolved(snapshot: &Snapshot, access: &mut Access) -> Verdict<DialPermit> {
+    access.target.address = None;
+    permit(snapshot.rules.decide_address(access))
+}
+
+fn permit(Decision { action, duties, reason }: Decision<AddressAction>) -> Verdict<DialPermit> {
     match action {
         AddressAction::Dial(permit) => Ok(permit),
         AddressAction::Refuse => Err(refused(ActionTaken::Refuse, duties, reason)),

@@ -1,7 +1,7 @@
 //! Where the pieces meet: the only module that sees them all.
 //!
 //! A connection's story in packet order: [`connection`] (accepted, served) → [`http`] (one request) or [`tunnel`]
-//! (CONNECT) → [`way`] (resolve, guard, judge the address, dial) → [`origins`] (the client's own origin connections)
+//! (CONNECT) → [`way`] (resolve, guard, judge the address) → [`intent`] → [`reach`] (dial, or the parent proxy) → [`origins`] (the client's own origin connections)
 //! → [`body`] (bytes through, the access ends with the last). [`judge`] puts the questions to policy, [`reply`] words
 //! the answers, [`record`] says what is kept and [`flows`] knows what is open.
 //!
@@ -9,28 +9,39 @@
 //!
 //! Type to read first: [`Gateway`].
 
+mod allowances;
 pub mod answer;
 mod body;
 mod client_io;
 mod connection;
 pub mod control;
 mod counted;
+mod expectation;
 mod flows;
+mod forward;
 mod headers;
 mod http;
+mod intent;
 mod judge;
+mod origin_fault;
+mod origin_head;
 mod origins;
 mod own_pages;
+mod pace;
+mod phase;
+mod reach;
 mod record;
+mod repeats;
 mod reply;
 mod tunnel;
+mod upgrade;
 mod way;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::access::{Ending, Timestamp};
 use crate::accesslog::AccessLog;
@@ -38,19 +49,23 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::listen::Listener;
 use crate::metrics::METRICS;
-use crate::origin::{Guard, Resolver};
+use crate::origin::{Guard, Memory, Parent, Resolver};
 use crate::policy::Ruleset;
 use crate::tasks;
 
+use allowances::Allowances;
 use control::Rejected;
 use flows::{AccessFlows, ConnectionFlows};
 use headers::ViaName;
+use repeats::Repeats;
 
 /// Everything an answer depends on that a reload may change: one pointer, so that each answer comes from one of them.
 pub struct Snapshot {
     pub rules: Arc<Ruleset>,
     pub config: Config,
     pub guard: Guard,
+    /// The proxy that we go through ourselves, if any.
+    pub parent: Option<Arc<Parent>>,
     pub installed: Timestamp,
 }
 
@@ -59,11 +74,16 @@ pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
     log: AccessLog,
     resolver: Resolver,
+    memory: Memory,
     clock: Clock,
     via: ViaName,
     accesses: Arc<AccessFlows>,
     connections: Arc<ConnectionFlows>,
+    allowances: Allowances,
+    repeats: Repeats,
     draining: watch::Sender<bool>,
+    /// Told to all connections while nearly as many are open as may be.
+    place_wanted: Notify,
     started: Timestamp,
     /// The last reload that was refused, until one succeeds.
     rejected: ArcSwapOption<Rejected>,
@@ -71,15 +91,20 @@ pub struct Gateway {
 
 impl Gateway {
     pub fn new(snapshot: Snapshot, log: AccessLog, resolver: Resolver, clock: Clock) -> Arc<Self> {
+        let slice = snapshot.config.journal.slice;
         let via = ViaName::new(&snapshot.config.gateway);
         Arc::new(Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             log,
             resolver,
+            memory: Memory::default(),
             via,
-            accesses: AccessFlows::new(clock.clone()),
-            connections: ConnectionFlows::new(clock.clone()),
+            accesses: AccessFlows::new(slice, clock.clone()),
+            connections: ConnectionFlows::new(slice, clock.clone()),
+            allowances: Allowances::default(),
+            repeats: Repeats::default(),
             draining: watch::Sender::new(false),
+            place_wanted: Notify::new(),
             started: clock.now(),
             rejected: ArcSwapOption::empty(),
             clock,
@@ -126,11 +151,28 @@ impl Gateway {
         }
     }
 
-    /// Writes the slices of long flows, for ever.
-    pub async fn keep_slicing(self: Arc<Self>) {
-        let mut tick = tokio::time::interval(Duration::from_secs(15));
+    /// Asks idle connections to leave while nine tenths of the places are taken: new clients come first.
+    pub async fn keep_places(self: Arc<Self>) {
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
         loop {
             tick.tick().await;
+            let flows = self.snapshot().config.limits.flows as u64;
+            if METRICS.connections_open.value() * 10 >= flows * 9 {
+                METRICS.places_wanted.add(1);
+                self.place_wanted.notify_waiters();
+            }
+        }
+    }
+
+    /// What time alone makes due, for ever: slices of long flows, rows of repeats, clients that left.
+    pub async fn keep_house(self: Arc<Self>) {
+        // No slice comes much later than it is due.
+        let slice = self.snapshot().config.journal.slice;
+        let mut tick = tokio::time::interval((slice / 8).clamp(Duration::from_secs(1), Duration::from_secs(15)));
+        loop {
+            tick.tick().await;
+            self.repeats.complete_old();
+            self.allowances.forget_gone();
             self.accesses.slice_old();
             self.connections.slice_old();
         }
@@ -141,19 +183,21 @@ impl Gateway {
         self.draining.send_replace(true);
         let all_ended = async {
             while !self.accesses.is_empty() {
+                self.repeats.complete_all();
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
         // What outlasts the limit is ended here, so that its row says so.
         let _ = tokio::time::timeout(limit, all_ended).await;
-        let open = self.accesses.len();
+        let open = self.open_accesses();
         self.accesses.end_all(Ending::Drained);
         self.connections.end_all(Ending::Drained);
         open
     }
 
+    /// Without the rows that only wait for repeats of what was answered long ago.
     pub fn open_accesses(&self) -> usize {
-        self.accesses.len()
+        self.accesses.len().saturating_sub(self.repeats.len())
     }
 
     pub fn open_origin_connections(&self) -> usize {

@@ -4,25 +4,37 @@
 //! time, and no byte of one user can reach another. A client's HTTP/1 connection asks one thing at a time, so a
 //! link is either in use or idle here; when the client leaves, its links are closed with it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use http::Request;
+use ::http::header::{PROXY_AUTHORIZATION, UPGRADE};
+use ::http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
-use crate::access::{Ending, Host};
+use crate::access::{Ending, Host, Target};
 use crate::config::Limits;
-use crate::origin::OriginStream;
+use crate::origin::Parent;
 use crate::policy::RelayPermit;
 use crate::tasks;
 
+use super::answer::Failure;
 use super::body::RequestBody;
-use super::counted::Counted;
-use super::way::ConnectionIntent;
+use super::counted::{Counted, Heard};
+use super::intent::ConnectionIntent;
+use super::origin_head::InvalidHead;
+use super::reach::Reached;
+use super::{origin_fault, origin_head};
 
 /// Idle origin connections kept for one client connection; the oldest goes when another is to be kept.
 const IDLE_MAX: usize = 8;
+/// A link that takes longer to be ready is not worth the wait: a new one is a round trip away.
+const READY_WITHIN: Duration = Duration::from_millis(100);
 
 /// One kept-alive connection to an origin.
 pub struct Link {
@@ -30,51 +42,180 @@ pub struct Link {
     port: u16,
     /// The address that was dialled.
     pub peer: SocketAddr,
+    /// The address by which accesses are judged; `None` where the parent proxy knows it.
+    pub address: Option<IpAddr>,
+    parent: Option<Arc<Parent>>,
+    absolute_form: bool,
     /// Of its row in the stream of connections; 0 for a help-line.
     pub sequence: u64,
     /// Help-line links are never shared with other accesses: their row names nobody.
     nameless: bool,
+    /// It has served a request before.
+    used: bool,
     sender: SendRequest<RequestBody>,
+    heard: Arc<Heard>,
+    /// Whether the last request's body has been taken whole.
+    sent: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+    /// Told before a request that may turn the connection into a tunnel: then its row is completed by who relays.
+    upgrading: Arc<AtomicBool>,
+    /// Dropped with the link, or by who relays, when the connection is over.
+    over: Option<oneshot::Sender<()>>,
 }
+
+/// Keeps the row of an upgraded connection open while bytes move.
+pub struct Kept(#[expect(dead_code, reason = "its end is the message")] Option<oneshot::Sender<()>>);
 
 impl Link {
     /// Speaks HTTP/1.1 over a dialled stream. The connection's row is completed when it closes.
     pub async fn open(
-        stream: OriginStream,
-        (host, port): (Host, u16),
-        ConnectionIntent { flow, sequence }: ConnectionIntent,
+        Reached { stream, parent, absolute_form }: Reached,
+        target: &Target,
+        ConnectionIntent { mut flow, sequence, .. }: ConnectionIntent,
         limits: &Limits,
     ) -> Result<Link, hyper::Error> {
         let peer = stream.peer;
         let nameless = sequence == 0;
-        let io = TokioIo::new(Counted::new(stream.stream, flow.counts().clone()));
+        let head_bytes = limits.header_bytes.max(8192);
+        let heard = Heard::new(head_bytes);
+        let io = TokioIo::new(Counted::new(stream.stream, flow.counts().clone(), heard.clone()));
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(true)
+            // Old servers fold lines and leave spaces before colons: we write both anew (RFC 9112 §5.1, §5.2).
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true)
             .max_headers(limits.header_fields)
-            .max_buf_size(limits.header_bytes.max(8192))
+            .max_buf_size(head_bytes)
             .handshake(io)
             .await?;
-        tasks::spawn("origin connection", async move {
-            let ending = match connection.await {
+        // Only a link whose answer was complete is ended by us.
+        flow.if_dropped(Ending::Complete);
+        let upgrading = Arc::new(AtomicBool::new(false));
+        let (over, is_over) = oneshot::channel::<()>();
+        let may_be_upgraded = upgrading.clone();
+        let task = tasks::spawn("origin connection", async move {
+            let ending = match connection.with_upgrades().await {
+                Ok(()) if may_be_upgraded.load(Ordering::Relaxed) => {
+                    // An error means that the sender is gone, which is what is waited for.
+                    let _ = is_over.await;
+                    Ending::Complete
+                }
                 Ok(()) => Ending::Complete,
-                Err(error) if error.is_parse() => Ending::OriginInvalid,
-                Err(_) => Ending::OriginClosed,
+                Err(error) => origin_fault::ending(&error),
             };
             flow.finish(None, ending);
         });
-        Ok(Link { host, port, peer, sequence, nameless, sender })
+        Ok(Link {
+            host: target.host.clone(),
+            port: target.port,
+            peer,
+            address: target.address,
+            parent,
+            absolute_form,
+            sequence,
+            nameless,
+            used: false,
+            sender,
+            heard,
+            sent: Arc::new(AtomicBool::new(true)),
+            task,
+            upgrading,
+            over: Some(over),
+        })
     }
 
-    /// Sends a request. The permit is policy's last answer for it.
+    /// Whether the peer is the parent proxy, with or without a tunnel through it.
+    pub fn is_to_parent(&self) -> bool {
+        self.parent.is_some()
+    }
+
+    /// Whether it has served a request before: the origin may have closed it at any moment since.
+    pub fn is_used(&self) -> bool {
+        self.used
+    }
+
+    /// Sends a request and waits for the head of its answer, as long as the request moves and then `stall` at most (and
+    /// at most twice that). The permit is policy's last answer for it, and is given back for what else it may move.
     pub async fn send(
         &mut self,
-        _permit: RelayPermit,
-        request: Request<RequestBody>,
-    ) -> Result<http::Response<hyper::body::Incoming>, SendError> {
-        self.sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
-            Some(request) => SendError::NotSent(Box::new(request)),
-            None => SendError::Failed(error.into_error()),
-        })
+        permit: RelayPermit,
+        mut request: Request<RequestBody>,
+        stall: Duration,
+    ) -> Result<(Response<Incoming>, RelayPermit), SendError> {
+        self.used = true;
+        let asks_upgrade = request.headers().contains_key(UPGRADE);
+        self.upgrading.store(asks_upgrade, Ordering::Relaxed);
+        self.sent = request.body().ended().clone();
+        self.heard.asked();
+        let counts = request.body().counts().clone();
+        let origin_form = request.uri().clone();
+        if let (Some(parent), true) = (&self.parent, self.absolute_form) {
+            for_parent(&mut request, parent, &self.host, self.port);
+        }
+        let mut sending = std::pin::pin!(self.sender.try_send_request(request));
+        let answered = loop {
+            let before = counts.up();
+            match tokio::time::timeout(stall, &mut sending).await {
+                Ok(answered) => break answered,
+                Err(_) if counts.up() == before => {
+                    return Err(SendError::Failed(Failure::OriginTimedOut, Ending::TimedOut));
+                }
+                Err(_) => {}
+            }
+        };
+        self.heard.answered();
+        let response = answered.map_err(|mut error| match error.take_message() {
+            Some(mut request) => {
+                *request.uri_mut() = origin_form;
+                request.headers_mut().remove(PROXY_AUTHORIZATION);
+                SendError::NotSent(Box::new(request))
+            }
+            None => self.fault(&error.into_error()),
+        })?;
+        match origin_head::check(&response, asks_upgrade) {
+            Ok(()) => Ok((response, permit)),
+            Err(InvalidHead::ProxyAuthentication) if let (Some(parent), true) = (&self.parent, self.absolute_form) => {
+                parent.denies_us();
+                Err(SendError::Failed(Failure::Ours, Ending::Failed))
+            }
+            Err(invalid) => {
+                tracing::debug!(%invalid, "an origin's answer is not passed on");
+                Err(SendError::Failed(Failure::OriginBroken, Ending::OriginInvalid))
+            }
+        }
+    }
+
+    /// The connection has become a tunnel.
+    pub fn into_kept(mut self) -> Kept {
+        Kept(self.over.take())
+    }
+
+    fn fault(&self, error: &hyper::Error) -> SendError {
+        match origin_fault::of_request(error) {
+            (_, Ending::OriginClosed) if self.heard.is_nothing() => SendError::Unanswered,
+            (failure, ending) => SendError::Failed(failure, ending),
+        }
+    }
+}
+
+/// Absolute form (RFC 9112 §3.2.2), with our credentials.
+fn for_parent(request: &mut Request<RequestBody>, parent: &Parent, host: &Host, port: u16) {
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    // A host that was parsed and a path that was one: together they are a URL.
+    if let Ok(uri) = format!("http://{host}:{port}{path}").parse() {
+        *request.uri_mut() = uri;
+    }
+    if let Some(authorization) = parent.authorization() {
+        request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
+    }
+}
+
+/// An answer may be complete before its request is: what is left of the request has nobody to read it.
+impl Drop for Link {
+    fn drop(&mut self) {
+        if !self.sent.load(Ordering::Relaxed) {
+            self.task.abort();
+        }
     }
 }
 
@@ -82,8 +223,10 @@ impl Link {
 pub enum SendError {
     /// The connection was closed before the first byte was sent: the request may be sent on another.
     NotSent(Box<Request<RequestBody>>),
+    /// It may have reached the origin, which closed the connection without a byte of an answer.
+    Unanswered,
     /// It may have reached the origin.
-    Failed(hyper::Error),
+    Failed(Failure, Ending),
 }
 
 /// The idle links of one client connection.
@@ -91,26 +234,32 @@ pub enum SendError {
 pub struct Origins(Arc<Mutex<Vec<Link>>>);
 
 impl Origins {
-    /// An idle link to this host and port, if there is one that the origin has not closed.
-    pub async fn take(&self, host: &Host, port: u16, nameless: bool) -> Option<Link> {
+    /// An idle link to this host and port by this way, if there is one that the origin has not closed.
+    pub async fn take(&self, target: &Target, nameless: bool, parent: Option<&Arc<Parent>>) -> Option<Link> {
         loop {
-            let mut link = self.take_any(host, port, nameless)?;
-            // Ready when the exchange before is really over.
-            if link.sender.ready().await.is_ok() {
+            let mut link = self.take_any(target, nameless, parent)?;
+            // Ready when the exchange before is really over, which is nearly always now.
+            if let Ok(Ok(())) = tokio::time::timeout(READY_WITHIN, link.sender.ready()).await {
                 return Some(link);
             }
         }
     }
 
-    fn take_any(&self, host: &Host, port: u16, nameless: bool) -> Option<Link> {
+    fn take_any(&self, target: &Target, nameless: bool, parent: Option<&Arc<Parent>>) -> Option<Link> {
         let mut links = self.links();
         links.retain(|link| !link.sender.is_closed());
-        let at = links.iter().position(|l| l.port == port && l.nameless == nameless && l.host == *host)?;
+        let at = links.iter().position(|link| {
+            let same_way = link.parent.as_ref().map(Arc::as_ptr) == parent.map(Arc::as_ptr);
+            link.port == target.port && link.nameless == nameless && same_way && link.host == target.host
+        })?;
         Some(links.swap_remove(at))
     }
 
-    /// Keeps a link for the next request.
+    /// Keeps a link for the next request, where the last one has been sent whole.
     pub fn keep(&self, link: Link) {
+        if !link.sent.load(Ordering::Relaxed) {
+            return;
+        }
         let mut links = self.links();
         if links.len() == IDLE_MAX {
             links.remove(0);

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use crate::access::{Access, Client, Host, HostSource, Target, Timestamp, Visit};
 use crate::config::Recipients;
 use crate::lists::ListMeta;
-use crate::policy::{self, Group, Ruleset};
+use crate::policy::{RefusedCategory, Ruleset};
 
 use super::Snapshot;
 use super::answer::{self, GroupFiltering, InformationPage, ListCredit, Refused, Retention, SetupPage};
@@ -66,10 +66,15 @@ pub fn setup(
 
 /// The access of a request that names no origin: it has its row all the same.
 pub fn access_to_nothing(connection: &ClientConnection, snapshot: &Snapshot, request: &Request<Incoming>) -> Access {
+    access_of_nothing(connection, snapshot, request.method().as_str())
+}
+
+/// The same where not even the method is known.
+pub fn access_of_nothing(connection: &ClientConnection, snapshot: &Snapshot, method: &str) -> Access {
     Access {
         client: Arc::new(connection.identify(snapshot)),
         target: nowhere(),
-        method: request.method().as_str().into(),
+        method: method.into(),
         visit: Visit::Unknown,
         start: connection.gateway.clock.now(),
     }
@@ -90,8 +95,12 @@ pub fn is_nowhere(target: &Target) -> bool {
 fn information(snapshot: &Snapshot, reply: &Reply<'_>) -> String {
     let (rules, config) = (&snapshot.rules, &snapshot.config);
     let language = words(reply.language());
-    let refused: Vec<Vec<Refused<'_>>> =
-        rules.groups().iter().map(|group| refused_to(rules, group, language)).collect();
+    let refused: Vec<Vec<RefusedCategory<'_>>> =
+        rules.groups().iter().map(|group| rules.refused_categories(&group.name)).collect();
+    let refused: Vec<Vec<Refused<'_>>> = refused
+        .iter()
+        .map(|refused| refused.iter().map(|r| Refused { label: r.category.label(language), hours: &r.hours }).collect())
+        .collect();
     let groups: Vec<GroupFiltering<'_>> = rules
         .groups()
         .iter()
@@ -120,11 +129,6 @@ fn information(snapshot: &Snapshot, reply: &Reply<'_>) -> String {
         lists: &credits(rules.image().lists()),
         rules_version: rules.version().as_str(),
     })
-}
-
-fn refused_to<'a>(rules: &'a Ruleset, group: &Group, language: policy::Language) -> Vec<Refused<'a>> {
-    let categories = rules.refused_categories(&group.name);
-    categories.into_iter().map(|category| Refused { label: category.label(language), hours: &[] }).collect()
 }
 
 /// Whether the rules in force let a host through as a help-line.

@@ -82,6 +82,16 @@ pub fn access_record(log: &AccessLog, access: &Access, judgement: &Judgement, co
     record
 }
 
+/// Puts a later decision into a record that began; what happened on the way stays.
+pub fn decide_anew(record: &mut AccessRecord, decided: AccessRecord) {
+    let before = std::mem::replace(record, decided);
+    for flag in [Flags::ECH, Flags::FAILED_OPEN, Flags::FAILED_CLOSED] {
+        if before.flags.contains(flag) {
+            record.flags.insert(flag);
+        }
+    }
+}
+
 /// Writes how it ended into a record that began.
 pub fn close_access(record: &mut AccessRecord, outcome: &Outcome, end: Timestamp) {
     record.end = end;

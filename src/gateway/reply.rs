@@ -1,17 +1,21 @@
 //! Answers of our own: refusals, failures, pages; each with its row.
 
+use std::sync::Arc;
+
 use ::http::header::{ACCEPT_LANGUAGE, CONNECTION, CONTENT_LANGUAGE, HeaderMap, HeaderName, HeaderValue};
 use ::http::{Response, StatusCode};
 
 use crate::access::{Access, ActionTaken, Ending, Outcome, Reason, Reference, RuleName, Scheme};
 use crate::config::{College, Config};
 use crate::metrics::METRICS;
+use crate::origin::Guarded;
 use crate::policy::{self, Duties};
 
 use super::answer::{self, BlockPage, ErrorPage, Failure, Language, School};
 use super::body::ReplyBody;
 use super::flows::AccessFlow;
-use super::record::{Judgement, access_record, close_access};
+use super::record::{Judgement, access_record, close_access, decide_anew};
+use super::repeats::is_repeatable;
 use super::way::NoWay;
 use super::{Gateway, Snapshot, judge, own_pages};
 
@@ -22,6 +26,7 @@ const TIME_ZONE: &str = "Europe/Paris";
 const RULE_FAILURE: &str = "gateway-failure";
 const RULE_GUARD: &str = "gateway-guard";
 const RULE_OWN_PAGE: &str = "gateway-page";
+const RULE_HIDDEN_NAME: &str = "gateway-hidden-name";
 
 /// Words answers for one request.
 pub struct Reply<'a> {
@@ -67,13 +72,33 @@ impl<'a> Reply<'a> {
         let (failure, ending) = (no_way.failure(), no_way.ending());
         match no_way {
             NoWay::Refused(judgement) => self.refused(access, *judgement),
-            NoWay::Guarded(address, guarded) => {
-                tracing::debug!(%address, %guarded, "an address is never dialled");
-                let judgement = self.own_judgement(ActionTaken::Refuse, RULE_GUARD);
+            NoWay::Guarded(guarded) => {
+                let judgement = self.guard_judgement(guarded);
                 METRICS.accesses_refused.add(1);
                 self.fail_with_row(access, judgement, failure, ending)
             }
-            NoWay::Unresolved(_) | NoWay::Undialled(_) | NoWay::Untraceable => self.failed(access, failure, ending),
+            _ => self.failed(access, failure, ending),
+        }
+    }
+
+    /// There was none although the intent is written: it gets the end, and a refusal is a refusal all the same.
+    pub fn no_way_after(&self, access: &Access, flow: AccessFlow, no_way: NoWay) -> Response<ReplyBody> {
+        let (failure, ending) = (no_way.failure(), no_way.ending());
+        let (judgement, by_rule) = match no_way {
+            NoWay::Refused(judgement) => (*judgement, true),
+            NoWay::Guarded(guarded) => (self.guard_judgement(guarded), false),
+            _ => return self.error_page(access, end_failed(flow, failure, ending)),
+        };
+        METRICS.accesses_refused.add(1);
+        let status = failure.status();
+        flow.amend(|record| {
+            let decided = access_record(&self.gateway.log, access, &judgement, record.connection);
+            decide_anew(record, decided);
+        });
+        flow.finish(Some(status.as_u16()), ending);
+        match judgement.reference {
+            Some(reference) if !by_rule => self.error_page(access, Failed { failure, reference }),
+            _ => page(StatusCode::FORBIDDEN, self.language, self.refusal_text(access, &judgement)),
         }
     }
 
@@ -91,10 +116,36 @@ impl<'a> Reply<'a> {
         failure: Failure,
         ending: Ending,
     ) -> Response<ReplyBody> {
+        let client = access.client.address;
+        let begin = |reference| self.begin_repeats(access, &judgement, failure, reference);
+        if let Some(reference) = self.gateway.repeats.again(client, failure, begin) {
+            return self.error_page(access, Failed { failure, reference });
+        }
         let reference = judgement.reference.unwrap_or_else(judge::new_reference);
         let status = failure.status().as_u16();
+        if is_repeatable(failure) {
+            self.gateway.repeats.first(client, failure, reference);
+        }
         self.write_row(access, &judgement, &Outcome { status: Some(status), ..Outcome::ended(ending) });
         self.error_page(access, Failed { failure, reference })
+    }
+
+    /// Opens the row that counts what a client repeats within a minute.
+    fn begin_repeats(
+        &self,
+        access: &Access,
+        judgement: &Judgement,
+        failure: Failure,
+        reference: Reference,
+    ) -> Option<AccessFlow> {
+        let gateway = self.gateway;
+        let mut record = access_record(&gateway.log, access, judgement, 0);
+        record.reference = Some(reference);
+        let open = gateway.log.begin_access(&record).ok()?;
+        let mut flow = gateway.accesses.enter(open, record, Arc::default());
+        flow.amend(|record| record.status = Some(failure.status().as_u16()));
+        flow.if_dropped(failure.ending());
+        Some(flow)
     }
 
     /// The page of a failure that has its row.
@@ -145,8 +196,18 @@ impl<'a> Reply<'a> {
         }
     }
 
+    /// A server might read a name in a tunnel's first bytes that we do not.
+    pub fn hidden_name(&self) -> Judgement {
+        self.own_judgement(ActionTaken::Refuse, RULE_HIDDEN_NAME)
+    }
+
     pub fn school(&self) -> School<'a> {
         school(&self.snapshot.config)
+    }
+
+    fn guard_judgement(&self, guarded: Guarded) -> Judgement {
+        tracing::debug!(%guarded, "an origin is never dialled");
+        self.own_judgement(ActionTaken::Refuse, RULE_GUARD)
     }
 
     fn own_judgement(&self, action: ActionTaken, rule: &str) -> Judgement {

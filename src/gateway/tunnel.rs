@@ -3,16 +3,18 @@
 //! Judged by the name asked, then by the address, dialled, answered 200, then judged again by its first bytes. Nothing
 //! goes to the origin before that last answer.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ::http::{HeaderMap, Request, Response, StatusCode};
+use ::http::header::HOST;
+use ::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::access::{Access, Ending, Flags, HostName, Protocol, Target, Visit};
+use crate::access::{Access, Ending, Flags, Host, HostName, Protocol, Target, Visit};
 use crate::detect::{self, Detected, Prefixed, Signature, Stop};
 use crate::metrics::METRICS;
 use crate::origin::OriginStream;
@@ -20,16 +22,20 @@ use crate::policy::RelayPermit;
 use crate::relay::{self, RelayLimits};
 use crate::tasks;
 
+use super::allowances::Taken;
 use super::answer::Failure;
 use super::body::ReplyBody;
 use super::client_io::ClientIo;
-use super::connection::ClientConnection;
+use super::connection::{ClientConnection, Opened};
 use super::flows::AccessFlow;
-use super::http::read_authority;
-use super::record::{Judgement, access_record};
-use super::reply::{Reply, end_failed};
-use super::way::{self, ConnectionIntent, NoWay, Way};
-use super::{Gateway, Snapshot, judge, own_pages};
+use super::http::{read_authority, split_port};
+use super::intent::ConnectionIntent;
+use super::origins::{Link, Origins};
+use super::reach::{self, Reached};
+use super::record::{Judgement, access_record, decide_anew};
+use super::reply::{Reply, and_close};
+use super::way::{NoWay, Way};
+use super::{Gateway, Snapshot, intent, judge, own_pages, way};
 
 /// TLS 1.2 alert (RFC 5246 §7.2): fatal, access_denied. Understood by TLS 1.3 clients as well.
 const ALERT_ACCESS_DENIED: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 49];
@@ -40,7 +46,7 @@ pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<In
     let reply = Reply::new(&connection.gateway, &snapshot, request.headers());
     let Some(target) = read_target(&request) else {
         let access = own_pages::access_to_nothing(connection, &snapshot, &request);
-        return reply.failed(&access, Failure::RequestUnreadable, Ending::ClientInvalid);
+        return and_close(reply.failed(&access, Failure::RequestUnreadable, Ending::ClientInvalid));
     };
     let mut access = Access {
         client: Arc::new(connection.identify(&snapshot)),
@@ -64,16 +70,22 @@ pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<In
         Ok(intents) => intents,
         Err(no_way) => return reply.no_way(&access, no_way),
     };
-    let origin = match way::dial(way, &intents.connection, snapshot.config.limits.dial).await {
-        Ok(origin) => origin,
+    let both = (&intents.access, &intents.connection);
+    let origin = match reach::reach(connection, &snapshot, &mut access, way, both).await {
+        Ok(reached) => reached,
         Err(no_way) => {
             intents.connection.flow.finish(None, no_way.ending());
-            let failed = end_failed(intents.access, no_way.failure(), no_way.ending());
-            return reply.error_page(&access, failed);
+            return reply.no_way_after(&access, intents.access, no_way);
         }
     };
     let upgrade = hyper::upgrade::on(&mut request);
-    let tunnel = Tunnel { gateway: connection.gateway.clone(), snapshot: snapshot.clone(), access, judgement, intents };
+    // The client's connection itself is over: its idle origin connections are not kept for the tunnel's life.
+    let from = From {
+        gateway: connection.gateway.clone(),
+        ends: (connection.client, connection.local),
+        taken: connection.taken.clone(),
+    };
+    let tunnel = Tunnel { from, snapshot: snapshot.clone(), access, judgement, intents };
     tasks::spawn("tunnel", tunnel.run(upgrade, origin));
     let mut response = Response::new(ReplyBody::Own(None));
     *response.status_mut() = StatusCode::OK;
@@ -82,12 +94,21 @@ pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<In
 
 fn read_target(request: &Request<Incoming>) -> Option<Target> {
     let authority = request.uri().authority()?;
-    if authority.as_str().contains('@') {
+    // Authority form and nothing else (RFC 9112 §3.2.3).
+    if request.uri().scheme().is_some() || authority.as_str().contains('@') {
         return None;
     }
     // A CONNECT without a port names nothing (RFC 9110 §9.3.6).
     let (host, port) = read_authority(authority.host(), authority.as_str(), 0).ok()?;
-    (port != 0).then(|| Target::tunnel(host, port))
+    let is_named = request.headers().get(HOST).is_none_or(|field| names(field, &host, port));
+    (port != 0 && is_named).then(|| Target::tunnel(host, port))
+}
+
+/// Whether `Host` names the tunnel's target; many clients leave the port out.
+fn names(field: &HeaderValue, host: &Host, port: u16) -> bool {
+    field
+        .to_str()
+        .is_ok_and(|text| read_authority(split_port(text), text, port).is_ok_and(|named| named == (host.clone(), port)))
 }
 
 /// Both records of a tunnel. A tunnel is nothing but its bytes: they count the same.
@@ -102,14 +123,21 @@ fn write_intents(
     judgement: &Judgement,
     way: &Way,
 ) -> Result<Intents, NoWay> {
-    let intent = way::write_connection_intent(connection, access, judgement, way)?;
+    let intent = intent::write_connection_intent(connection, access, judgement, way)?;
     let counts = intent.flow.counts().clone();
-    let access = way::write_access_intent(connection, access, judgement, intent.sequence, counts)?;
+    let access = intent::write_access_intent(connection, access, judgement, intent.sequence, counts)?;
     Ok(Intents { access, connection: intent })
 }
 
-struct Tunnel {
+/// What a tunnel keeps of the connection that asked for it.
+struct From {
     gateway: Arc<Gateway>,
+    ends: (SocketAddr, SocketAddr),
+    taken: Arc<Taken>,
+}
+
+struct Tunnel {
+    from: From,
     snapshot: Arc<Snapshot>,
     access: Access,
     judgement: Judgement,
@@ -117,18 +145,28 @@ struct Tunnel {
 }
 
 impl Tunnel {
-    async fn run(mut self, upgrade: OnUpgrade, mut origin: OriginStream) {
+    async fn run(mut self, upgrade: OnUpgrade, origin: Reached) {
         let Some((mut client, early)) = upgrade.await.ok().and_then(take_stream) else {
             return self.finish(Ending::ClientClosed);
         };
-        let Some(detected) = self.first_bytes(&mut client, &mut origin, early).await else {
+        let Some(detected) = self.first_bytes(&mut client, &origin.stream, early).await else {
             return;
         };
         self.learn(&detected);
+        if let Some(fault) = detected.signature.fault.filter(|fault| fault.may_hide_a_name()) {
+            tracing::debug!(host = %self.access.target.host, %fault, "a tunnel may hide a name");
+            let judgement = Reply::new(&self.from.gateway, &self.snapshot, &HeaderMap::new()).hidden_name();
+            self.note(judgement);
+            return self.refuse(client).await;
+        }
         match judge::flow(&self.snapshot, &self.access) {
             Ok((permit, judgement)) => {
                 self.note(judgement);
-                self.relay(permit, client, origin, &detected.bytes).await;
+                let client = Prefixed::new(detected.bytes, client);
+                match detected.signature.protocol {
+                    Protocol::Http => self.serve_inside(client, origin).await,
+                    _ => self.relay(permit, client, origin.stream).await,
+                }
             }
             Err(judgement) => {
                 self.note(*judgement);
@@ -142,7 +180,7 @@ impl Tunnel {
     async fn first_bytes(
         &mut self,
         client: &mut TcpStream,
-        origin: &mut OriginStream,
+        origin: &OriginStream,
         early: bytes::Bytes,
     ) -> Option<Detected> {
         let limits = &self.snapshot.config.limits;
@@ -194,32 +232,36 @@ impl Tunnel {
     fn note(&mut self, judgement: Judgement) {
         let judgement = judgement.after(&self.judgement);
         let connection = self.intents.connection.sequence;
-        let log = &self.gateway.log;
+        let log = &self.from.gateway.log;
         let decided = access_record(log, &self.access, &judgement, connection);
-        self.intents.access.amend(|record| {
-            let ech = record.flags.contains(Flags::ECH);
-            *record = decided;
-            if ech {
-                record.flags.insert(Flags::ECH);
-            }
-        });
+        self.intents.access.amend(|record| decide_anew(record, decided));
         let action = judgement.action;
         self.intents.connection.flow.amend(|record| record.action = action);
         self.judgement = judgement;
     }
 
-    async fn relay(self, permit: RelayPermit, client: TcpStream, mut origin: OriginStream, first: &[u8]) {
+    async fn relay(self, permit: RelayPermit, client: Prefixed<TcpStream>, origin: OriginStream) {
         METRICS.accesses_tunnelled.add(1);
         let counts = self.intents.access.counts().clone();
         let limits = RelayLimits { idle: self.snapshot.config.limits.tunnel_idle, total: None };
-        if !first.is_empty() {
-            if origin.stream.write_all(first).await.is_err() {
-                return self.finish(Ending::OriginClosed);
-            }
-            counts.add_up(first.len() as u64);
-        }
         let end = relay::relay(permit, client, origin.stream, limits, &counts).await;
         self.finish(end.ending());
+    }
+
+    /// A tunnel whose inside is plain HTTP hides nothing: its requests are judged, framed and written down like those
+    /// that are not in a tunnel, and those to the name it was asked for go over the connection that it has.
+    async fn serve_inside(self, client: Prefixed<TcpStream>, origin: Reached) {
+        let Tunnel { from: From { gateway, ends, taken }, snapshot, access, intents, .. } = self;
+        let limits = snapshot.config.limits;
+        intents.access.finish(Some(StatusCode::OK.as_u16()), Ending::Complete);
+        let inside = (access.target.host.clone(), access.target.port);
+        let origins = Origins::default();
+        if let Ok(link) = Link::open(origin, &access.target, intents.connection, &limits).await {
+            origins.keep(link);
+        }
+        let (early, stream) = client.into_parts();
+        let opened = Opened { gateway, ends, taken, origins, inside: Some(inside) };
+        opened.serve_boxed(stream, early, limits).await;
     }
 
     /// Says no in the client's own language.
@@ -238,7 +280,7 @@ impl Tunnel {
 
     /// A whole HTTP answer: the client speaks HTTP inside its tunnel and nobody else frames it.
     fn http_refusal(&self) -> String {
-        let reply = Reply::new(&self.gateway, &self.snapshot, &HeaderMap::new());
+        let reply = Reply::new(&self.from.gateway, &self.snapshot, &HeaderMap::new());
         let body = reply.refusal_text(&self.access, &self.judgement);
         format!(
             "HTTP/1.1 403 Forbidden\r\nContent-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n\
@@ -259,9 +301,12 @@ impl Tunnel {
 }
 
 /// The client's bare stream, and what it sent right behind its CONNECT.
-fn take_stream(upgraded: Upgraded) -> Option<(TcpStream, bytes::Bytes)> {
+pub fn take_stream(upgraded: Upgraded) -> Option<(TcpStream, bytes::Bytes)> {
     let parts = upgraded.downcast::<TokioIo<ClientIo>>().ok()?;
-    Some((parts.io.into_inner().into_stream(), parts.read_buf))
+    let (stream, held) = parts.io.into_inner().into_stream()?;
+    // hyper is given nothing beyond a request: what came after it is held.
+    debug_assert!(parts.read_buf.is_empty());
+    Some((stream, held))
 }
 
 /// The origin spoke first: the client waits for it, as with SSH or mail.

@@ -14,13 +14,15 @@ mod input;
 mod meta;
 mod parse;
 mod problem;
+mod tally;
 
 pub use crate::matcher::{Candidate, ListId, ListMatches};
-pub use catalogue::{Catalogue, Format, Source};
+pub use catalogue::{Catalogue, Format, Source, Upstream, parse_sha256};
 pub use compile::{CompileError, CompileReport, ListText, Totals, compile};
 pub use image::{Damage, Image, ImageError};
 pub use meta::{ListFiles, ListMeta, Usage};
 pub use problem::Problem;
+pub use tally::Tally;
 
 /// How many entries and how many faults a list has, whatever its bytes are: what a fuzzer asks of the parsers.
 ///

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 use super::Side;
-use super::order::interleave;
+use super::memory::Memory;
 use crate::policy::DialPermit;
 
 /// How long one address may keep us waiting before the next is tried beside it (RFC 8305 §8, "Connection Attempt Delay").
@@ -50,7 +50,7 @@ impl DialError {
 
 impl fmt::Display for DialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no address of the origin could be reached")?;
+        f.write_str("no address could be reached")?;
         for (i, (address, error)) in self.attempts.iter().enumerate() {
             write!(f, "{}{address}: {error}", if i == 0 { ": " } else { "; " })?;
         }
@@ -76,11 +76,16 @@ fn is_ours(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| OURS.iter().any(|errno| errno.raw_os_error() == code))
 }
 
-/// Dials the addresses, families in turn, `within` a time for all of them together. Each may take 250 ms before the
-/// next is tried beside it, and a failure does not wait for that. The first connection wins.
-pub async fn dial(_permit: DialPermit, addresses: &[SocketAddr], within: Duration) -> Result<OriginStream, DialError> {
+/// Dials the addresses in their order (see [`Memory::order`]), `within` a time for all of them together. Each may take
+/// 250 ms before the next is tried beside it, and a failure does not wait for that. The first connection wins.
+pub async fn dial(
+    _permit: DialPermit,
+    addresses: &[SocketAddr],
+    within: Duration,
+    memory: &Memory,
+) -> Result<OriginStream, DialError> {
     let deadline = Instant::now() + within;
-    let mut waiting = interleave(addresses, SocketAddr::is_ipv6).into_iter();
+    let mut waiting = addresses.iter().copied();
     let mut attempts = Attempts::default();
     let mut next_start = Instant::now();
     loop {
@@ -95,7 +100,10 @@ pub async fn dial(_permit: DialPermit, addresses: &[SocketAddr], within: Duratio
         tokio::select! {
             biased;
             ended = attempts.next() => match ended {
-                Ok(stream) => return Ok(stream),
+                Ok(stream) => {
+                    attempts.teach(memory, &stream);
+                    return Ok(stream);
+                }
                 // A failure starts the next one at once.
                 Err(()) => next_start = Instant::now(),
             },
@@ -114,10 +122,13 @@ type Attempt = Pin<Box<dyn Future<Output = io::Result<OriginStream>> + Send>>;
 struct Attempts {
     running: Vec<(SocketAddr, Attempt)>,
     failed: Vec<(SocketAddr, io::Error)>,
+    /// All of them, in order.
+    begun: Vec<SocketAddr>,
 }
 
 impl Attempts {
     fn start(&mut self, address: SocketAddr) {
+        self.begun.push(address);
         self.running.push((address, Box::pin(connect(address))));
     }
 
@@ -136,6 +147,24 @@ impl Attempts {
         .await
     }
 
+    /// A family works that has brought a connection. Another one, which was begun before and has not answered or could
+    /// not even leave this network, does not seem to.
+    fn teach(&self, memory: &Memory, won: &OriginStream) {
+        memory.works(won.peer);
+        let unreachable = self.failed.iter().filter(|(_, error)| is_of_the_network(error)).map(|(address, _)| address);
+        let silent = self.running.iter().map(|(address, _)| address);
+        for address in unreachable.chain(silent) {
+            if address.is_ipv6() != won.peer.is_ipv6() && self.began_before(address, &won.peer) {
+                memory.failed(*address);
+            }
+        }
+    }
+
+    fn began_before(&self, one: &SocketAddr, other: &SocketAddr) -> bool {
+        let at = |address| self.begun.iter().position(|begun| begun == address);
+        at(one) < at(other)
+    }
+
     fn time_out(&mut self, never_tried: impl Iterator<Item = SocketAddr>) {
         let running = std::mem::take(&mut self.running).into_iter().map(|(address, _)| address);
         let late = |address| (address, io::Error::from(io::ErrorKind::TimedOut));
@@ -145,6 +174,12 @@ impl Attempts {
     fn into_error(self) -> DialError {
         DialError { attempts: self.failed }
     }
+}
+
+/// No answer of the origin's machine: a refusal would be one.
+fn is_of_the_network(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, HostUnreachable, NetworkDown, NetworkUnreachable, TimedOut};
+    matches!(error.kind(), AddrNotAvailable | HostUnreachable | NetworkDown | NetworkUnreachable | TimedOut)
 }
 
 async fn connect(peer: SocketAddr) -> io::Result<OriginStream> {
@@ -165,9 +200,13 @@ mod tests {
 
     impl Mute {
         fn new() -> Mute {
-            let new = || socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+            Mute::of(socket2::Domain::IPV4, "127.0.0.1:0")
+        }
+
+        fn of(family: socket2::Domain, address: &str) -> Mute {
+            let new = || socket2::Socket::new(family, socket2::Type::STREAM, None).unwrap();
             let listener = new();
-            listener.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+            listener.bind(&address.parse::<SocketAddr>().unwrap().into()).unwrap();
             listener.listen(0).unwrap();
             let address = listener.local_addr().unwrap();
             let mut sockets = vec![listener];
@@ -194,7 +233,7 @@ mod tests {
     }
 
     async fn dialled(addresses: &[SocketAddr], within_ms: u64) -> Result<OriginStream, DialError> {
-        dial(DialPermit::for_test(), addresses, Duration::from_millis(within_ms)).await
+        dial(DialPermit::for_test(), addresses, Duration::from_millis(within_ms), &Memory::default()).await
     }
 
     #[tokio::test]
@@ -215,6 +254,26 @@ mod tests {
         assert_eq!(stream.peer, address);
         let took = begun.elapsed();
         assert!(took >= STAGGER && took < Duration::from_millis(2000), "{took:?}");
+    }
+
+    /// A family whose network drops everything, or has no way out, costs its quarter second once.
+    #[tokio::test]
+    async fn a_family_that_does_not_answer_is_remembered_and_one_that_refuses_is_not() {
+        let memory = Memory::default();
+        let (_listener, v4) = listener().await;
+        let Ok(mute) = std::panic::catch_unwind(|| Mute::of(socket2::Domain::IPV6, "[::1]:0")) else { return };
+        let dialled = async |addresses: &[SocketAddr]| {
+            let addresses = memory.order(addresses);
+            dial(DialPermit::for_test(), &addresses, Duration::from_secs(5), &memory).await.unwrap().peer
+        };
+        let refusing: SocketAddr = SocketAddr::new("::1".parse().unwrap(), closed().await.port());
+        assert_eq!(dialled(&[refusing, v4]).await, v4);
+        assert_eq!(memory.order(&[v4, mute.1])[0], mute.1, "a refusal is an answer");
+        assert_eq!(dialled(&[mute.1, v4]).await, v4);
+        assert_eq!(memory.order(&[mute.1, v4])[0], v4);
+        let begun = Instant::now();
+        assert_eq!(dialled(&[mute.1, v4]).await, v4);
+        assert!(begun.elapsed() < STAGGER, "{:?}", begun.elapsed());
     }
 
     #[tokio::test]

@@ -4,18 +4,20 @@
 //! service would do it with the gateway's rights. So the very address that is dialled is checked, after resolution
 //! (a name may resolve to anything, and to something else the next time), in every spelling.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
+use super::own::is_of_this_machine;
 use super::special::{embedded, special};
+use crate::access::HostName;
 
-/// Knows our own doors and the networks that the operator opened.
+/// Knows our own doors and the networks that the operator opened and closed.
 #[derive(Debug, Clone, Default)]
 pub struct Guard {
     own: Vec<SocketAddr>,
     allow: Vec<IpNet>,
+    refuse: Vec<IpNet>,
 }
 
 /// Why an address is not dialled.
@@ -39,13 +41,22 @@ pub enum Guarded {
     Private,
     #[error("it is a reserved address")]
     Reserved,
+    #[error("it is an address of the machine that the gateway runs on")]
+    OwnMachine,
+    #[error("it is an address of the operator's own networks")]
+    Operator,
 }
 
 impl Guarded {
     /// Whether `[guard] allow` can open such an address.
     pub fn can_be_allowed(self) -> bool {
         match self {
-            Guarded::Loopback | Guarded::LinkLocal | Guarded::Private | Guarded::Reserved => true,
+            Guarded::Loopback
+            | Guarded::LinkLocal
+            | Guarded::Private
+            | Guarded::Reserved
+            | Guarded::OwnMachine
+            | Guarded::Operator => true,
             Guarded::Ourselves | Guarded::Unspecified | Guarded::Metadata | Guarded::Multicast | Guarded::Broadcast => {
                 false
             }
@@ -54,66 +65,83 @@ impl Guarded {
 }
 
 impl Guard {
-    /// `own`: every (address, port) we listen on, as bound; `allow`: networks otherwise refused (`[guard] allow`).
-    pub fn new(own: Vec<SocketAddr>, allow: Vec<IpNet>) -> Self {
-        Guard { own, allow }
+    /// `own`: every (address, port) we listen on, as bound; `allow`: networks otherwise refused (`[guard] allow`);
+    /// `refuse`: the operator's own, although they are on the public Internet.
+    pub fn new(own: Vec<SocketAddr>, allow: Vec<IpNet>, refuse: Vec<IpNet>) -> Self {
+        Guard { own, allow, refuse }
     }
 
     /// Says whether an address may be dialled. Call it with the very address that is dialled next.
     pub fn check(&self, address: SocketAddr) -> Result<(), Guarded> {
-        let spellings = spellings(address.ip());
-        for ip in spellings.into_iter().flatten() {
-            if self.is_ours(ip, address.port()) {
-                return Err(Guarded::Ourselves);
-            }
+        let (canonical, inside) = spellings(address.ip());
+        let spelt = || std::iter::once(canonical).chain(inside);
+        if spelt().any(|ip| self.is_our_door(ip, address.port())) {
+            return Err(Guarded::Ourselves);
         }
-        let [Some(canonical), _] = spellings else { return Ok(()) };
+        let allowed = |ip: IpAddr| self.allow.iter().any(|network| network.contains(&ip));
         match special(canonical) {
-            Some(kind) if !(kind.can_be_allowed() && self.is_allowed(spellings)) => Err(kind),
+            Some(kind) if !(kind.can_be_allowed() && spelt().any(allowed)) => return Err(kind),
+            Some(Guarded::Loopback) => return Ok(()),
+            _ => {}
+        }
+        if spelt().any(|ip| !self.is_allowed_alone(ip) && is_of_this_machine(ip) == Some(true)) {
+            return Err(Guarded::OwnMachine);
+        }
+        if spelt().any(|ip| !allowed(ip) && self.refuse.iter().any(|network| network.contains(&ip))) {
+            return Err(Guarded::Operator);
+        }
+        Ok(())
+    }
+
+    /// Says whether a name may be handed to somebody else to resolve: this one is never anybody but who resolves it
+    /// (RFC 6761 §6.3).
+    pub fn check_name(&self, name: &HostName) -> Result<(), Guarded> {
+        match name.as_str().rsplit('.').next() {
+            Some("localhost") => Err(Guarded::Loopback),
             _ => Ok(()),
         }
     }
 
-    fn is_allowed(&self, spellings: [Option<IpAddr>; 2]) -> bool {
-        spellings.into_iter().flatten().any(|ip| self.allow.iter().any(|network| network.contains(&ip)))
+    /// Says whether a machine that the operator himself named is not this gateway.
+    pub fn check_not_ourselves(&self, address: SocketAddr) -> Result<(), Guarded> {
+        let (canonical, inside) = spellings(address.ip());
+        match std::iter::once(canonical).chain(inside).any(|ip| self.is_our_door(ip, address.port())) {
+            true => Err(Guarded::Ourselves),
+            false => Ok(()),
+        }
     }
 
-    fn is_ours(&self, ip: IpAddr, port: u16) -> bool {
+    /// A network that was opened does not open the gateway's own machine in it: that takes its very address.
+    fn is_allowed_alone(&self, ip: IpAddr) -> bool {
+        self.allow.iter().any(|network| network.addr() == ip && network.prefix_len() == network.max_prefix_len())
+    }
+
+    fn is_our_door(&self, ip: IpAddr, port: u16) -> bool {
         self.own.iter().filter(|own| own.port() == port).any(|own| {
-            // A door on all addresses is at each address of this machine, those it will have tomorrow too.
-            own.ip().to_canonical() == ip || (own.ip().is_unspecified() && is_of_this_machine(ip))
+            // A door on all addresses is at each address of this machine, those it will have tomorrow too. Where nobody
+            // can tell, on our port, it is.
+            own.ip().to_canonical() == ip || (own.ip().is_unspecified() && is_of_this_machine(ip) != Some(false))
         })
     }
 }
 
 /// The canonical address, and the IPv4 address inside it.
-fn spellings(ip: IpAddr) -> [Option<IpAddr>; 2] {
+fn spellings(ip: IpAddr) -> (IpAddr, Option<IpAddr>) {
     let canonical = ip.to_canonical();
     match canonical {
-        IpAddr::V4(_) => [Some(canonical), None],
-        IpAddr::V6(v6) => [Some(canonical), embedded(v6).map(IpAddr::V4)],
-    }
-}
-
-/// Asks the kernel, which knows: a socket can be bound to an address of this machine only. Where
-/// `net.ipv4.ip_nonlocal_bind` says otherwise, every address counts as ours: on our port alone, and on the safe side.
-fn is_of_this_machine(ip: IpAddr) -> bool {
-    // Linux takes a connection to `0.0.0.0` or `::` as one to itself.
-    if ip.is_unspecified() || ip.is_loopback() {
-        return true;
-    }
-    match UdpSocket::bind((ip, 0)) {
-        Ok(_) => true,
-        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => false,
-        Err(error) => error.raw_os_error() != Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error()),
+        IpAddr::V4(_) => (canonical, None),
+        IpAddr::V6(v6) => (canonical, embedded(v6).map(IpAddr::V4)),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
+    use super::super::own::outward_address;
     use super::*;
+
+    fn opened(own: Vec<SocketAddr>, allow: Vec<IpNet>) -> Guard {
+        Guard::new(own, allow, Vec::new())
+    }
 
     fn check(guard: &Guard, address: &str) -> Result<(), Guarded> {
         let address = if address.contains("]:") || address.matches(':').count() == 1 {
@@ -178,13 +206,13 @@ mod tests {
     #[test]
     fn a_network_can_be_opened_but_never_what_is_nobodys_or_everybodys() {
         let allow = "127.0.0.0/8 10.0.0.0/8 0.0.0.0/0 ::/0".split(' ').map(|n| n.parse().unwrap());
-        let guard = Guard::new(vec![], allow.clone().take(2).collect());
+        let guard = opened(vec![], allow.clone().take(2).collect());
         for address in ["127.0.0.1", "10.9.8.7", "::ffff:10.9.8.7", "64:ff9b::10.9.8.7"] {
             assert_eq!(check(&guard, address), Ok(()), "{address}");
         }
         assert_eq!(check(&guard, "192.168.0.1"), Err(Guarded::Private));
         assert_eq!(check(&guard, "::1"), Err(Guarded::Loopback));
-        let guard = Guard::new(vec![], allow.collect());
+        let guard = opened(vec![], allow.collect());
         for address in ["0.0.0.0", "169.254.169.254", "fd00:ec2::254", "224.0.0.1", "255.255.255.255", "::", "ff02::1"]
         {
             assert!(check(&guard, address).is_err(), "{address}");
@@ -195,7 +223,7 @@ mod tests {
     fn our_own_doors_are_never_dialled_whatever_is_open() {
         let everything: Vec<IpNet> = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
         let doors = vec!["127.0.0.1:3128".parse().unwrap(), "[2001:db8::7]:3128".parse().unwrap()];
-        let guard = Guard::new(doors, everything);
+        let guard = opened(doors, everything);
         for address in ["127.0.0.1:3128", "[::ffff:127.0.0.1]:3128", "[64:ff9b::127.0.0.1]:3128", "[2001:db8::7]:3128"]
         {
             assert_eq!(check(&guard, address), Err(Guarded::Ourselves), "{address}");
@@ -209,7 +237,7 @@ mod tests {
     fn a_door_on_all_addresses_is_at_each_address_of_this_machine() {
         let everything: Vec<IpNet> = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
         for door in ["0.0.0.0:3128", "[::]:3128"] {
-            let guard = Guard::new(vec![door.parse().unwrap()], everything.clone());
+            let guard = opened(vec![door.parse().unwrap()], everything.clone());
             let mut ours =
                 vec!["127.0.0.1:3128".to_owned(), "127.8.8.8:3128".into(), "[::1]:3128".into(), "0.0.0.0:3128".into()];
             ours.extend(outward_address().map(|ip| format!("{ip}:3128")));
@@ -221,13 +249,45 @@ mod tests {
         }
     }
 
-    /// An address of this machine besides loopback, if it has one. Connecting a UDP socket sends nothing.
-    fn outward_address() -> Option<Ipv4Addr> {
-        let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-        socket.connect("9.9.9.9:9").ok()?;
-        match socket.local_addr().ok()?.ip() {
-            IpAddr::V4(v4) => Some(v4),
-            IpAddr::V6(_) => None,
+    #[test]
+    fn the_machine_itself_is_closed_on_every_port_until_its_very_address_is_opened() {
+        let Some(own) = outward_address() else { return };
+        let network = |text: &str| -> IpNet { text.parse().unwrap() };
+        let broad = opened(vec![], vec![network("0.0.0.0/0"), network("::/0")]);
+        for address in [format!("{own}:22"), format!("[::ffff:{own}]:22"), format!("[64:ff9b::{own}]:8080")] {
+            assert_eq!(check(&broad, &address), Err(Guarded::OwnMachine), "{address}");
+        }
+        let exact = opened(vec![], vec![network(&format!("{own}/32"))]);
+        assert_eq!(check(&exact, &format!("{own}:22")), Ok(()));
+        let door = opened(vec!["0.0.0.0:3128".parse().unwrap()], vec![network(&format!("{own}/32"))]);
+        assert_eq!(check(&door, &format!("{own}:3128")), Err(Guarded::Ourselves));
+    }
+
+    #[test]
+    fn the_operators_own_networks_are_closed_where_he_says_so_and_open_where_he_says_that() {
+        let networks = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpNet>>();
+        let guard = Guard::new(
+            vec![],
+            networks(&["193.52.1.0/24"]),
+            networks(&["193.52.0.0/16", "2001:660::/32", "10.0.0.0/8"]),
+        );
+        for address in ["193.52.2.1", "::ffff:193.52.2.1", "64:ff9b::193.52.2.1", "2002:c134:201::1", "2001:660::1"] {
+            assert_eq!(check(&guard, address), Err(Guarded::Operator), "{address}");
+        }
+        assert_eq!(check(&guard, "10.0.0.1"), Err(Guarded::Private));
+        for address in ["193.52.1.9", "193.53.0.1", "2001:661::1"] {
+            assert_eq!(check(&guard, address), Ok(()), "{address}");
+        }
+    }
+
+    #[test]
+    fn nobody_else_is_asked_for_localhost() {
+        let check = |name: &str| Guard::default().check_name(&HostName::parse(name).unwrap());
+        for name in ["localhost", "LOCALHOST.", "a.localhost"] {
+            assert_eq!(check(name), Err(Guarded::Loopback), "{name}");
+        }
+        for name in ["localhost.fr", "notlocalhost"] {
+            assert_eq!(check(name), Ok(()), "{name}");
         }
     }
 }

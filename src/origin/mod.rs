@@ -2,18 +2,25 @@
 //!
 //! [`Resolver`] turns a name into addresses, [`Guard`] says which addresses are nobody's business to reach through us
 //! (ourselves first of all), and [`dial`] opens a connection, which takes a `DialPermit` that only policy can make.
-//! Origin connections belong to one client connection; nothing here pools them. Every error knows its [`Side`].
+//! Where the school's network demands it, [`Parent`] is the proxy in between. Origin connections belong to one client
+//! connection; nothing here pools them. Every error knows its [`Side`].
 //!
 //! Type to read first: [`OriginStream`].
 
 mod dial;
 mod guard;
+mod memory;
+mod moment;
 mod order;
+mod own;
+mod parent;
 mod resolve;
 mod special;
 
 pub use dial::{DialError, OriginStream, dial};
 pub use guard::{Guard, Guarded};
+pub use memory::Memory;
+pub use parent::{CredentialsError, Parent, TunnelError};
 pub use resolve::{ResolveError, Resolver, ResolverError};
 
 /// Whose fault an error is: it decides status code and log level.

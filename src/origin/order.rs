@@ -1,13 +1,13 @@
 //! The order in which addresses are tried (RFC 8305 §4).
 
-/// IPv6 and IPv4 in turn, IPv6 first, each family in its own order: a family that does not work costs one attempt.
-pub(super) fn interleave<T: Copy>(addresses: &[T], is_v6: impl Fn(&T) -> bool) -> Vec<T> {
-    let mut v6 = addresses.iter().filter(|a| is_v6(a));
-    let mut v4 = addresses.iter().filter(|a| !is_v6(a));
+/// Two families in turn, each in its own order: a family that does not work costs one attempt.
+pub(super) fn interleave<T: Copy>(addresses: &[T], comes_first: impl Fn(&T) -> bool) -> Vec<T> {
+    let mut first = addresses.iter().filter(|a| comes_first(a));
+    let mut second = addresses.iter().filter(|a| !comes_first(a));
     let mut ordered = Vec::with_capacity(addresses.len());
     while ordered.len() < addresses.len() {
-        ordered.extend(v6.next());
-        ordered.extend(v4.next());
+        ordered.extend(first.next());
+        ordered.extend(second.next());
     }
     ordered
 }

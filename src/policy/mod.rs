@@ -52,5 +52,6 @@ pub use expect::Tried;
 pub use explain::{Considered, Explanation};
 pub use labels::{Category, Group, Language, RuleSummary};
 pub use people::People;
-pub use ruleset::Ruleset;
+pub use ruleset::{RefusedCategory, Ruleset};
+pub use schedule::Hours;
 pub use target::{target_of_connect, target_of_url};

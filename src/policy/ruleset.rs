@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::compile::{Policy, compile};
 use super::judge::Stage;
 use super::rule::Verdict;
+use super::schedule::Hours;
 use super::{
     AddressAction, Category, ConnectionAction, Decision, DialPermit, Duties, FlowAction, Group, Language, People,
     RelayPermit, RequestAction, RuleSummary, SendAction,
@@ -73,7 +74,7 @@ impl Ruleset {
         })
     }
 
-    /// An address about to be dialled: `target.address` is set.
+    /// An address about to be dialled: `target.address` is set, but where somebody else is to resolve the name.
     pub fn decide_address(&self, access: &Access) -> Decision<AddressAction> {
         self.decide(access, Stage::Address, |verdict| match verdict {
             Verdict::Refuse => AddressAction::Refuse,
@@ -164,14 +165,21 @@ impl Ruleset {
         self.policy.groups.iter().enumerate().filter(|(i, _)| who >> i & 1 == 1).map(|(_, group)| group).collect()
     }
 
-    /// The categories refused to a group, at some time at least, in the order of the rules.
-    pub fn refused_categories(&self, group: &GroupName) -> Vec<&Category> {
-        let mut refused: Vec<&Category> = Vec::new();
+    /// The categories refused to a group and when, in the order of the rules.
+    pub fn refused_categories(&self, group: &GroupName) -> Vec<RefusedCategory<'_>> {
+        let mut refused: Vec<RefusedCategory<'_>> = Vec::new();
         for rule in self.policy.rules_of(group).filter(|rule| rule.verdict == Verdict::Refuse && !rule.duties.log_only)
         {
-            for category in &rule.what.categories {
-                let category = self.category(category);
-                refused.extend(category.filter(|c| !refused.iter().any(|known| known.name == c.name)));
+            let hours = self.policy.timetable.hours(rule.when);
+            for category in rule.what.categories.iter().filter_map(|name| self.category(name)) {
+                match refused.iter_mut().find(|known| known.category.name == category.name) {
+                    // Several rules: at the hours of the one or the other, and always where one knows no hours.
+                    Some(known) if known.hours.is_empty() || hours.is_empty() => known.hours.clear(),
+                    Some(known) => known
+                        .hours
+                        .extend(hours.iter().filter(|h| !known.hours.contains(h)).cloned().collect::<Vec<_>>()),
+                    None => refused.push(RefusedCategory { category, hours: hours.clone() }),
+                }
             }
         }
         refused
@@ -193,6 +201,14 @@ impl Ruleset {
         });
         always.map(|(_, summary)| summary).collect()
     }
+}
+
+/// A category that a group is refused.
+#[derive(Debug, Clone)]
+pub struct RefusedCategory<'a> {
+    pub category: &'a Category,
+    /// None: at all times.
+    pub hours: Vec<Hours>,
 }
 
 /// 12 hexadecimal digits over everything that an answer depends on.

@@ -3,9 +3,10 @@
 //! A schedule is civil time ("from 08:00 to 18:00 in Paris"), so a change of clock needs no thought: the hour that
 //! is skipped never comes, the hour that comes twice counts twice.
 
-use jiff::civil::{Date, DateTime, Weekday};
+use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::TimeZone;
 
+use super::rule::When;
 use crate::access::Timestamp;
 
 /// How many schedules a policy may have: one bit each.
@@ -27,6 +28,13 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
+    fn hours(&self, outside: bool) -> Hours {
+        let time = |minute: u16| Time::midnight() + jiff::Span::new().minutes(i64::from(minute % DAY));
+        let days = (0..7i8).filter(|day| self.days >> day & 1 == 1);
+        let days = days.filter_map(|day| Weekday::from_monday_zero_offset(day).ok()).collect();
+        Hours { days, from: time(self.from), to: time(self.to), outside }
+    }
+
     fn holds(&self, weekday: Weekday, minute: u16) -> bool {
         let today = weekday.to_monday_zero_offset() as u8;
         let yesterday = (today + 6) % 7;
@@ -36,6 +44,17 @@ impl Schedule {
         }
         (on(today) && minute >= self.from) || (on(yesterday) && minute < self.to)
     }
+}
+
+/// Hours of a week, as a page tells them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hours {
+    pub days: Vec<Weekday>,
+    pub from: Time,
+    /// Midnight at the end of a day is 00:00.
+    pub to: Time,
+    /// Outside these hours instead of within.
+    pub outside: bool,
 }
 
 /// Every schedule of a policy, and the time zone they are written in.
@@ -60,6 +79,14 @@ impl Timetable {
         let weekday = local.weekday();
         let holds = self.schedules.iter().enumerate().filter(|(_, schedule)| schedule.holds(weekday, minute));
         holds.fold(0, |mask, (i, _)| mask | 1 << i)
+    }
+
+    /// The hours at which a rule holds; none: always. A rule that names hours within and hours without holds at the
+    /// first but for the second: the first are told, which promises no more freedom than there is.
+    pub fn hours(&self, when: When) -> Vec<Hours> {
+        let (named, outside) = if when.inside == 0 { (when.outside, true) } else { (when.inside, false) };
+        let schedules = self.schedules.iter().enumerate().filter(|(i, _)| named >> i & 1 == 1);
+        schedules.map(|(_, schedule)| schedule.hours(outside)).collect()
     }
 
     /// Instants of one week between which nothing changes: what holds at each of them holds at all times.

@@ -3,7 +3,9 @@
 //! [`run`] is the list of phases in order. What can fail because of the machine fails before the first client is
 //! accepted, each with its own message and cure ([`StartError`]). Nothing here touches a client's bytes.
 
+mod descriptors;
 mod hints;
+mod retention;
 mod rules;
 mod shipping;
 mod state;
@@ -63,9 +65,11 @@ pub fn run(config: Config, config_file: Option<&Path>, state: Option<&Path>) -> 
     runtime.block_on(serve(config, config_file, state))
 }
 
-async fn serve(config: Config, config_file: Option<&Path>, state: Option<&Path>) -> Result<(), StartError> {
+async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Path>) -> Result<(), StartError> {
     let mut signals = Signals::new().map_err(StartError::Signals)?;
     let clock = Clock::default();
+
+    descriptors::fit(&mut config.limits);
 
     // The machine: one gateway a state directory, every door open before anybody is let in.
     let _lock = state::take(&config)?;
@@ -87,7 +91,11 @@ async fn serve(config: Config, config_file: Option<&Path>, state: Option<&Path>)
     let control = ControlSocket::bind(&config.paths.control_socket)
         .map_err(|error| StartError::Control { path: config.paths.control_socket.clone(), error })?;
     tasks::spawn("control socket", control.serve(gateway.clone()));
-    tasks::spawn("slices", gateway.clone().keep_slicing());
+    tasks::spawn("places", gateway.clone().keep_places());
+    tasks::spawn("housekeeping", gateway.clone().keep_house());
+    if let Some(store) = shipping.store() {
+        tasks::spawn("retention", retention::keep(store, gateway.clone(), clock.clone()));
+    }
     for listener in listeners {
         tasks::spawn("listener", gateway.clone().serve(listener));
     }
@@ -126,6 +134,7 @@ fn journal_settings(config: &Config) -> Result<JournalSettings, UnsealError> {
     settings.segment_age = config.journal.segment_age;
     settings.sync_window = config.journal.sync;
     settings.max_bytes = config.journal.max_bytes;
+    settings.on_full = config.journal.on_full;
     Ok(settings)
 }
 
@@ -138,7 +147,8 @@ async fn reload(
     clock: &Clock,
 ) {
     let built = async {
-        let config = Config::load(config_file, state).map_err(|problems| problems.to_string())?;
+        let mut config = Config::load(config_file, state).map_err(|problems| problems.to_string())?;
+        descriptors::fit(&mut config.limits);
         rules::build(config, own, clock).await.map_err(|error| error.to_string())
     };
     match built.await {

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Problems, starter};
 use crate::gateway::Snapshot;
 use crate::lists::{Catalogue, Image, ImageError, Problem};
-use crate::origin::Guard;
+use crate::origin::{CredentialsError, Guard, Parent};
 use crate::policy::Ruleset;
 use crate::tasks;
 
@@ -28,6 +28,8 @@ pub enum RulesError {
     Compile(String),
     #[error("the compiled lists {path}: {error}")]
     Image { path: PathBuf, error: ImageError },
+    #[error(transparent)]
+    Parent(#[from] CredentialsError),
 }
 
 fn in_lines(problems: &[Problem]) -> String {
@@ -41,14 +43,15 @@ pub async fn build(config: Config, own: &[SocketAddr], clock: &Clock) -> Result<
             .map_err(|error| RulesError::Starter { directory: config.rules.directory.clone(), error })?;
     }
     let image = Arc::new(current_image(&config).await?);
-    let guard = Guard::new(own.to_vec(), config.guard.allow.clone());
+    let guard = Guard::new(own.to_vec(), config.guard.allow.clone(), config.guard.refuse.clone());
+    let parent = config.parent.as_ref().map(Parent::open).transpose()?.map(Arc::new);
     // Policy and people are small; the gateway's other threads go on meanwhile.
     let (config, rules) = blocking(move || {
         let rules = Ruleset::build(&config, image);
         (config, rules)
     })
     .await;
-    Ok(Snapshot { rules: Arc::new(rules?), config, guard, installed: clock.now() })
+    Ok(Snapshot { rules: Arc::new(rules?), config, guard, parent, installed: clock.now() })
 }
 
 /// The compiled lists: as they lie there if nothing changed since, otherwise compiled anew.

@@ -12,33 +12,43 @@ use crate::store::Embedded;
 pub struct Shipping {
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
+    store: Option<Embedded>,
 }
 
 /// Starts shipping where this machine holds the store.
 pub fn start(config: &Config, log: &AccessLog) -> Shipping {
     let (stop, stopped) = watch::channel(false);
     if !config.role.central {
-        return Shipping { stop, thread: None };
+        return Shipping { stop, thread: None, store: None };
     }
-    let (directory, log) = (config.store.directory.clone(), log.clone());
+    let store = match Embedded::open(&config.store.directory) {
+        Ok(store) => store,
+        Err(error) => {
+            tracing::error!(%error, "the store cannot be opened; records wait in the journal");
+            return Shipping { stop, thread: None, store: None };
+        }
+    };
+    let (own, log) = (store.clone(), log.clone());
     let work = move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => return tracing::error!(%error, "the shipper does not start; records wait in the journal"),
         };
-        match Embedded::open(&directory) {
-            Ok(store) => runtime.block_on(ship(log, &store, ShipSettings::default(), stopped)),
-            Err(error) => tracing::error!(%error, "the store cannot be opened; records wait in the journal"),
-        }
+        runtime.block_on(ship(log, &own, ShipSettings::default(), stopped));
     };
     let thread = std::thread::Builder::new().name("shipper".to_owned()).spawn(work);
     if let Err(error) = &thread {
         tracing::error!(%error, "the shipper does not start; records wait in the journal");
     }
-    Shipping { stop, thread: thread.ok() }
+    Shipping { stop, thread: thread.ok(), store: Some(store) }
 }
 
 impl Shipping {
+    /// The store of this machine, where it has one.
+    pub fn store(&self) -> Option<Embedded> {
+        self.store.clone()
+    }
+
     /// Lets it bring what is left into the store.
     pub async fn finish(self) {
         self.stop.send_replace(true);

@@ -9,7 +9,7 @@
 use std::fmt;
 use std::future::Future;
 
-use crate::access::{GatewayName, Row, Stream};
+use crate::access::{GapRow, GatewayName, Row, Stream};
 
 pub mod embedded;
 pub mod found;
@@ -38,11 +38,12 @@ impl fmt::Display for BatchToken {
     }
 }
 
-/// Rows of one stream, of one lane of one gateway.
+/// Rows of one stream, of one lane of one gateway, and what that lane says is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     pub token: BatchToken,
     pub rows: Vec<Row>,
+    pub gaps: Vec<GapRow>,
 }
 
 /// Why a batch was not acknowledged, sorted by what to do about it.
@@ -73,6 +74,9 @@ pub enum ReadError {
     BrokeOff(String),
 }
 
+/// The most gaps in an answer.
+pub const GAPS_MAX: usize = 1000;
+
 /// Keeps rows for as long as the policy says, each once.
 pub trait RecordStore: Send + Sync {
     /// Stores a batch durably. A batch that comes again, whole or in part, doubles nothing.
@@ -80,6 +84,10 @@ pub trait RecordStore: Send + Sync {
 
     /// The rows that a query is about, in its order.
     fn search(&self, query: &Query) -> impl Future<Output = Result<Found, ReadError>> + Send;
+
+    /// What is missing in the time and the college that a filter asks for, oldest first, at most [`GAPS_MAX`]; of its
+    /// other conditions nobody can know whether what is missing had met them.
+    fn gaps(&self, filter: &Filter) -> impl Future<Output = Result<Vec<GapRow>, ReadError>> + Send;
 
     /// Counts of them.
     fn stats(&self, question: &Question) -> impl Future<Output = Result<Vec<Tally>, ReadError>> + Send;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{Batch, BatchToken, Dimension, Filter, Order, Query, Question, RecordStore, StoreError, Tally};
-use crate::access::{Row, Stream, Timestamp};
+use crate::access::{Gap, GapRow, Row, Stream, Timestamp};
 
 pub mod naive;
 pub mod sample;
@@ -20,6 +20,7 @@ pub async fn check_all<S: RecordStore>(fresh: impl AsyncFn() -> S) {
     a_batch_that_is_not_of_one_lane_and_stream_is_poison(&fresh().await).await;
     midnight_belongs_to_the_day_it_begins(&fresh().await).await;
     what_a_stream_has_no_column_for_is_an_error(&fresh().await).await;
+    a_gap_is_found_where_its_time_is_asked_for(&fresh().await).await;
     for seed in 1..=8 {
         every_question_is_answered_as_a_naive_search_would(&fresh().await, &mut Dice::seeded(seed)).await;
     }
@@ -85,6 +86,31 @@ pub async fn what_a_stream_has_no_column_for_is_an_error(store: &impl RecordStor
     assert!(store.stats(&question).await.is_err(), "nor counts of categories");
 }
 
+pub async fn a_gap_is_found_where_its_time_is_asked_for(store: &impl RecordStore) {
+    let rows = sample::rows(&mut Dice::seeded(9), Stream::Accesses, 1);
+    let key = rows[0].key().clone();
+    let at = |seconds| Timestamp::from_micros(1_795_435_200_000_000 + seconds * 1_000_000);
+    let gap = Gap { since: at(10), until: at(20), count: 7, segment: 0, cause: "disk full".into() };
+    let row = GapRow { college: key.college, gateway: key.gateway, lane: key.lane, stream: Stream::Accesses, gap };
+    // A batch may hold nothing else; come again, it is there once.
+    let batch = Batch { rows: Vec::new(), gaps: vec![row.clone()], ..batch(&rows) };
+    for _ in 0..2 {
+        assert_eq!(store.insert(&batch).await, Ok(()));
+    }
+    let found = async |stream, from: Option<i64>, to: Option<i64>| {
+        let filter = Filter { from: from.map(at), to: to.map(at), ..Filter::all(stream) };
+        store.gaps(&filter).await.expect("gaps are answered")
+    };
+    assert_eq!(found(Stream::Accesses, None, None).await, std::slice::from_ref(&row));
+    assert_eq!(found(Stream::Accesses, Some(20), Some(30)).await, std::slice::from_ref(&row), "it touches the time");
+    assert_eq!(found(Stream::Accesses, Some(21), None).await, [], "after it");
+    assert_eq!(found(Stream::Accesses, None, Some(10)).await, [], "before it");
+    assert_eq!(found(Stream::Connections, None, None).await, [], "of the other stream");
+    let mut strange = batch;
+    strange.gaps[0].lane += 1;
+    assert!(matches!(store.insert(&strange).await, Err(StoreError::Poison(_))), "of another lane");
+}
+
 /// Rows and questions of chance, each answered by the store and by a loop over all rows.
 pub async fn every_question_is_answered_as_a_naive_search_would(store: &impl RecordStore, dice: &mut Dice<'_>) {
     let number = 1 + dice.below(60) as usize;
@@ -125,7 +151,7 @@ pub fn batch(rows: &[Row]) -> Batch {
         first: sequences.clone().min().unwrap_or(0),
         last: sequences.max().unwrap_or(0),
     };
-    Batch { token, rows: rows.to_vec() }
+    Batch { token, rows: rows.to_vec(), gaps: Vec::new() }
 }
 
 /// Inserts rows of one stream, a batch per lane.

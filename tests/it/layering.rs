@@ -10,7 +10,7 @@ use regex::Regex;
 const LAYERS: [&[&str]; 6] = [
     &["access", "clock", "metrics", "tasks"],
     &["config", "matcher", "lists", "policy"],
-    &["listen", "detect", "dns", "identity", "origin", "tls", "scan", "relay", "store", "accesslog"],
+    &["listen", "framing", "detect", "dns", "identity", "origin", "tls", "scan", "relay", "store", "accesslog"],
     &["gateway"],
     &["audit", "fleet", "console"],
     &["process", "cli"],

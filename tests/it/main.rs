@@ -7,14 +7,23 @@
 
 mod harness;
 
+mod clients;
+mod crowd;
 mod docs;
 mod durability;
+mod guard;
 mod layering;
+mod limits;
+mod lists_update;
 mod log;
+mod origins;
 mod own_ground;
+mod parent;
+mod probes;
 mod proxy;
 mod refusals;
 mod reload;
+mod slow;
 mod start;
 mod streaming;
 mod tidy;

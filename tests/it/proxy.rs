@@ -15,13 +15,13 @@ async fn a_page_reaches_the_browser_and_its_row_the_log() {
     let school = School::open().await;
     let mut browser = school.pupil().await;
 
-    let reply = browser.get(&school.url("allowed.test", "/page?q=1")).await;
+    let reply = browser.get(&school.url("allowed.test", "/article?q=1")).await;
     assert_eq!(reply.status, 200);
     assert_eq!(reply.text(), format!("hello from allowed.test:{}\n", school.origin.port()));
 
     let seen = school.origin.requests();
     assert_eq!(seen.len(), 1);
-    assert_eq!(seen[0].target, "/page?q=1");
+    assert_eq!(seen[0].target, "/article?q=1");
     assert_eq!(seen[0].version, "HTTP/1.1");
 
     let row = school.gateway.row("allowed.test").await;

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Disk, DiskFile, Lock};
+use super::{Disk, DiskFile, Lock, What};
 
 /// The disk as one process sees it. Killed, the process can do nothing more; [`FakeDisk::restart`] gives the next one.
 #[derive(Clone)]
@@ -223,6 +223,15 @@ impl Disk for FakeDisk {
         Ok(self.platter()?.file(path)?.bytes.len() as u64)
     }
 
+    fn what(&self, path: &Path) -> What {
+        let platter = self.platter.lock().unwrap();
+        match (platter.names.contains_key(path), platter.folders.contains(path)) {
+            (true, _) => What::File,
+            (_, true) => What::Folder,
+            _ => What::Nothing,
+        }
+    }
+
     fn read(&self, path: &Path, offset: u64, most: u64) -> io::Result<Vec<u8>> {
         let mut platter = self.platter()?;
         if take(&mut platter.faults.reads) {
@@ -264,6 +273,11 @@ impl Disk for FakeDisk {
         let inside = names.iter().filter(|(name, _)| name.parent() == Some(path));
         durable_names.extend(inside.map(|(name, file)| (name.clone(), *file)));
         Ok(())
+    }
+
+    fn left(&self, _: &Path) -> io::Result<u64> {
+        let platter = self.platter()?;
+        Ok(platter.capacity.saturating_sub(platter.used()))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Lock>> {

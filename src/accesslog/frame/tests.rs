@@ -86,10 +86,10 @@ fn footer_and_gap_are_read_back() {
     };
     let mut bytes = Vec::new();
     footer.put(&mut bytes);
-    gap.put(&mut bytes);
+    put_gap(&gap, &mut bytes);
     seal(&mut bytes, seed());
     let read: Vec<_> = payloads(&bytes);
-    assert_eq!((Footer::read(&read[0]), Gap::read(&read[1])), (Some(footer), Some(gap)));
+    assert_eq!((Footer::read(&read[0]), read_gap(&read[1])), (Some(footer), Some(gap)));
     assert_eq!(kinds(&bytes).collect::<Vec<_>>(), [Kind::Footer, Kind::Gap]);
 }
 

@@ -9,7 +9,8 @@ use super::super::disk::Disk;
 use super::super::error::ShipError;
 use super::super::lane::{self, Lane};
 use super::super::ledger::Ledger;
-use super::super::reading::Reading;
+use super::super::owner::Owner;
+use super::super::reading::{Damage, Reading};
 use super::super::recovery::recover;
 use super::super::settings::ShipSettings;
 use super::super::writer::Extents;
@@ -18,6 +19,9 @@ use super::{Shipped, blocking, turn};
 use crate::access::{Stream, Timestamp};
 use crate::clock::Clock;
 use crate::store::RecordStore;
+
+/// More are not kept in memory; each is in the log.
+const PROBLEMS_MAX: usize = 100;
 
 /// The dead lanes of a spool, shipped one after the other.
 pub(in crate::accesslog) struct DeadLanes {
@@ -41,7 +45,7 @@ struct DeadLane {
     acked_at: Timestamp,
     backlog_rows: u64,
     interrupted: u64,
-    damaged: u64,
+    damaged: Vec<(Stream, Damage)>,
 }
 
 struct DeadStream {
@@ -108,7 +112,7 @@ impl DeadLanes {
             // The store's fault, not the lane's: it stays in the spool and is tried at the next search.
             Err(error @ ShipError::Store(_)) => {
                 tracing::warn!(%error, lane = number, "a lane that nobody holds is not in the store yet");
-                self.shipped.problems.push(error);
+                self.problem(error);
                 self.waiting.clear();
                 false
             }
@@ -122,8 +126,12 @@ impl DeadLanes {
     fn trouble(&mut self, number: u64, error: ShipError) {
         tracing::error!(%error, lane = number, "a lane that nobody holds cannot be shipped: it stays in the spool");
         self.troubled.insert(number);
-        if self.own.is_none() {
-            self.shipped.problems.push(error);
+        self.problem(error);
+    }
+
+    fn problem(&mut self, problem: ShipError) {
+        if self.shipped.problems.len() < PROBLEMS_MAX {
+            self.shipped.problems.push(problem);
         }
     }
 
@@ -143,7 +151,12 @@ impl DeadLanes {
                     );
                 }
                 self.shipped.interrupted += dead.interrupted;
-                self.shipped.damaged += dead.damaged;
+                self.shipped.damaged += dead.damaged.len() as u64;
+                let folder = dead.lane.folder.clone();
+                for (stream, damage) in dead.damaged.iter() {
+                    let path = folder.join(lane::segment_name(*stream, damage.segment));
+                    self.problem(ShipError::Damaged { path, bytes: damage.bytes });
+                }
                 self.present = Some(dead);
             }
             Ok(None) => {}
@@ -165,6 +178,17 @@ impl DeadLanes {
         if let Err(error) = blocking(move || dead.lane.remove(&*disk)).await {
             tracing::warn!(%error, lane = number, "a shipped lane could not be removed");
         }
+    }
+
+    /// Whether some lane is not in the store: one that waits its turn, is at work, or needs a person.
+    pub(super) fn is_behind(&self) -> bool {
+        self.present.is_some() || !self.waiting.is_empty() || !self.troubled.is_empty()
+    }
+
+    /// When the lane at work was made.
+    pub(super) fn oldest_us(&self) -> Option<u64> {
+        let streams = &self.present.as_ref()?.streams;
+        streams.iter().filter_map(|stream| u64::try_from(stream.cutter.since().as_micros()).ok()).min()
     }
 
     pub(super) fn backlog_rows(&self) -> u64 {
@@ -195,39 +219,54 @@ impl DeadLane {
             acked_at: Timestamp::from_micros(i64::MIN),
             backlog_rows: 0,
             interrupted: 0,
-            damaged: 0,
+            damaged: Vec::new(),
             lane,
         };
-        let (mut read, mut name) = (Vec::new(), None);
-        for stream in [Stream::Connections, Stream::Accesses] {
-            let reading = Reading { disk: disk.clone(), folder: dead.lane.folder.clone(), lane: number, stream };
-            let mut ledger = Ledger::read(disk, &dead.lane.folder, stream).map_err(wrong)?;
-            dead.backlog_rows += dead.recover(&reading, &mut ledger, now)?;
-            let (extents, header) = reading.dead_extents()?;
-            name = name.or(header.map(|header| (header.college, header.gateway)));
-            read.push((reading, ledger, extents));
-        }
-        for (reading, ledger, extents) in read.into_iter().filter(|(_, _, extents)| !extents.is_empty()) {
-            let (college, gateway) = name.clone().ok_or_else(|| ShipError::Nameless(reading.folder.clone()))?;
-            let cutter = Cutter::new(reading, college, gateway, ledger);
-            dead.streams.push_back(DeadStream { cutter, extents });
+        let dead_folder = dead.lane.folder.clone();
+        let reading = |stream| Reading { disk: disk.clone(), folder: dead_folder.clone(), lane: number, stream };
+        let readings = [Stream::Connections, Stream::Accesses].map(reading);
+        let owner = owner_of(&readings)?;
+        for reading in readings {
+            let mut ledger = Ledger::read(disk, &dead.lane.folder, reading.stream).map_err(wrong)?;
+            dead.backlog_rows += dead.recover(&reading, owner.as_ref(), &mut ledger, now)?;
+            let (extents, _) = reading.dead_extents()?;
+            if !extents.is_empty() {
+                let owner = owner.clone().ok_or_else(|| ShipError::Nameless(reading.folder.clone()))?;
+                dead.streams.push_back(DeadStream { cutter: Cutter::new(reading, owner, ledger), extents });
+            }
         }
         Ok(Some(dead))
     }
 
     /// Recovers a stream unless that was done before; answers how many rows the store has not.
-    fn recover(&mut self, reading: &Reading, ledger: &mut Ledger, now: Timestamp) -> Result<u64, ShipError> {
-        let completions = match ledger.state().recovered {
-            Some(completions) => completions,
+    fn recover(
+        &mut self,
+        reading: &Reading,
+        owner: Option<&Owner>,
+        ledger: &mut Ledger,
+        now: Timestamp,
+    ) -> Result<u64, ShipError> {
+        let rows = match ledger.state().recovered {
+            Some(rows) => rows,
             None => {
-                let recovered = recover(reading, now)?;
+                let recovered = recover(reading, owner, ledger.state().acked.place.segment, now)?;
                 self.interrupted += recovered.interrupted;
-                self.damaged += recovered.damage.len() as u64;
-                let noted = ledger.recovered(recovered.completions);
+                self.damaged.extend(recovered.damage.iter().map(|damage| (reading.stream, *damage)));
+                let noted = ledger.recovered(recovered.rows);
                 noted.map_err(|error| ShipError::Read { path: reading.folder.clone(), error })?;
-                recovered.completions
+                recovered.rows
             }
         };
-        Ok(completions.saturating_sub(ledger.state().acked.last))
+        Ok(rows.saturating_sub(ledger.state().acked.last))
+    }
+}
+
+/// Whose the lane is: as its file says, or else any header in it.
+fn owner_of(readings: &[Reading]) -> Result<Option<Owner>, ShipError> {
+    let said = readings.first().and_then(|reading| Owner::read(&*reading.disk, &reading.folder));
+    let mut headers = readings.iter().map(Reading::dead_extents);
+    match said {
+        Some(owner) => Ok(Some(owner)),
+        None => headers.try_fold(None, |known, headers| Ok(known.or(headers?.1.owner))),
     }
 }

@@ -70,6 +70,7 @@ pub(super) async fn send<S: RecordStore>(
             StoreError::Poison(why) => {
                 tracing::error!(token = %batch.token, why, rows = batch.rows.len(),
                     "the store refuses a batch for good: it is set aside in the spool's folder `poison` and must be looked at");
+                METRICS.poison_batches.add(1);
                 return Sent::Refused;
             }
             StoreError::Retry(why) => {

@@ -2,6 +2,7 @@
 
 use super::rig::*;
 use crate::access::Ending;
+use crate::accesslog::ShipError;
 
 /// Three accesses, the second still open, then a kill; answers the rig and its only segment.
 fn killed(seed: u64) -> (Rig, std::path::PathBuf) {
@@ -66,6 +67,49 @@ fn a_damaged_header_costs_the_header_where_another_segment_says_whose_it_is() {
     rig.disk.damage(&segment, |bytes| bytes[..16].fill(0xff));
     let shipped = rig.ship_dead();
     assert_eq!((shipped.damaged, rig.store.accesses().len()), (1, 10));
+}
+
+#[test]
+fn a_damaged_header_costs_no_row_and_is_said_whichever_byte_it_is() {
+    let length = crate::accesslog::header::Header::read(&bytes_of(&killed(1))).unwrap().1;
+    for at in 0..length {
+        let (mut rig, segment) = killed(1);
+        rig.advance(std::time::Duration::from_secs(60));
+        rig.disk.damage(&segment, |bytes| bytes[at] ^= 0x41);
+        let shipped = rig.ship_dead();
+        assert_eq!(rig.store.accesses().len(), 3, "byte {at}");
+        assert!(matches!(shipped.problems[..], [ShipError::Damaged { .. }]), "byte {at}: {:?}", shipped.problems);
+        let told = rig.store.told();
+        assert_eq!(told.len(), 1, "byte {at}");
+        assert_eq!((told[0].since, told[0].until, told[0].segment), (NOON, rig.clock.now(), 1));
+    }
+}
+
+fn bytes_of((rig, segment): &(Rig, std::path::PathBuf)) -> Vec<u8> {
+    let mut whole = Vec::new();
+    rig.disk.damage(segment, |bytes| whole = bytes.clone());
+    whole
+}
+
+#[test]
+fn a_segment_that_is_damaged_while_its_gateway_runs_is_said_and_costs_only_that() {
+    let mut rig = Rig::new(1);
+    for n in 0..10 {
+        rig.log.append_access(&complete(n)).unwrap();
+    }
+    rig.log.sync().unwrap();
+    let segment = rig.segments()[0].clone();
+    rig.disk.damage(&segment, |bytes| {
+        let half = bytes.len() / 2;
+        bytes[half] ^= 0x41;
+    });
+    rig.ship_synced();
+    assert_eq!(rig.store.accesses().len(), 9);
+    rig.ship_own();
+    assert_eq!(rig.store.told().iter().map(|gap| gap.segment).collect::<Vec<_>>(), [1]);
+    rig.kill();
+    rig.ship_dead();
+    assert_eq!((rig.store.accesses().len(), rig.store.told().len()), (9, 1), "it is told once");
 }
 
 #[test]

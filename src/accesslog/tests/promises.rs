@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::rig::*;
 use crate::access::*;
-use crate::accesslog::{AppendError, Gap};
+use crate::accesslog::AppendError;
+use crate::config::OnFull;
 
 #[test]
 fn an_access_that_is_completed_is_one_row() {
@@ -311,9 +312,119 @@ fn a_gap_is_a_record_of_its_own() {
     let mut rig = Rig::new(1);
     let gap = Gap { since: NOON, until: NOON, count: 3, segment: 0, cause: "full".into() };
     rig.log.append_gap(Stream::Accesses, &gap).unwrap();
-    rig.log.append_access(&complete(1)).unwrap();
     rig.ship_own();
-    assert_eq!(rig.store.accesses().len(), 1);
+    assert_eq!(rig.store.told(), std::slice::from_ref(&gap), "also where there is nothing else to ship");
+    rig.log.append_access(&complete(1)).unwrap();
+    rig.log.append_gap(Stream::Accesses, &gap).unwrap();
+    rig.kill();
+    assert_eq!(rig.ship_dead().rows, 2);
+    assert_eq!((rig.store.accesses().len(), rig.store.told().len()), (1, 2));
+}
+
+/// A journal that is full, with what is open in it.
+fn full(on_full: OnFull) -> (Rig, Vec<crate::accesslog::OpenAccess>) {
+    let rig = Rig::with(1, |settings| (settings.max_bytes, settings.on_full) = (20_000, on_full));
+    let mut open = Vec::new();
+    loop {
+        match rig.log.begin_access(&access()) {
+            Ok(access) => open.push(access),
+            Err(error) => {
+                assert_eq!(error, AppendError::Full);
+                return (rig, open);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_passes_while_the_journal_is_full_is_told_by_a_gap_record() {
+    let (mut rig, open) = full(OnFull::Allow);
+    rig.advance(Duration::from_secs(10));
+    let since = rig.clock.now();
+    for _ in 0..5 {
+        let error = rig.log.begin_access(&access()).err().unwrap();
+        rig.log.pass_unwritten(&access(), error).unwrap();
+        rig.advance(Duration::from_millis(100));
+    }
+    // Long gaps are told of while they last.
+    rig.advance(Duration::from_secs(2));
+    rig.ship_own();
+    let told = rig.store.told();
+    assert_eq!(told.iter().map(|gap| (gap.since, gap.count)).collect::<Vec<_>>(), [(since, 5)]);
+    let error = rig.log.begin_access(&access()).err().unwrap();
+    rig.log.pass_unwritten(&access(), error).unwrap();
+    let until = rig.clock.now();
+    let written = open.len();
+    open.into_iter().for_each(|open| open.complete(&complete(1)).unwrap());
+    rig.ship_own();
+    rig.advance(Duration::from_secs(2));
+    rig.log.close().unwrap();
+    rig.ship_own();
+    let told = rig.store.told();
+    assert_eq!(told.iter().map(|gap| gap.count).sum::<u64>(), 6);
+    assert_eq!((told[1].since, told[1].until), (told[0].until, until), "no time is left out");
+    assert!(told[0].cause.contains("full"), "{}", told[0].cause);
+    assert_eq!(rig.store.accesses().len(), written);
+    assert!(rig.log.begin_access(&access()).is_ok());
+}
+
+#[test]
+fn a_gateway_that_dies_while_accesses_pass_unwritten_leaves_a_gap_of_unknown_count() {
+    for die in [Rig::kill, Rig::cut_power] {
+        let (mut rig, open) = full(OnFull::Allow);
+        let error = rig.log.begin_access(&access()).err().unwrap();
+        rig.log.pass_unwritten(&access(), error).unwrap();
+        rig.log.sync().unwrap();
+        let since = rig.clock.now();
+        rig.advance(Duration::from_secs(60));
+        std::mem::forget(open);
+        die(&mut rig);
+        rig.ship_dead();
+        let told = rig.store.told();
+        assert_eq!(told.iter().map(|gap| (gap.since, gap.count)).collect::<Vec<_>>(), [(since, 0)]);
+        assert_eq!(told[0].until, rig.clock.now());
+    }
+}
+
+#[test]
+fn nothing_passes_unwritten_unless_a_person_allowed_it_and_the_gap_is_written() {
+    let (rig, _open) = full(OnFull::Refuse);
+    assert_eq!(rig.log.pass_unwritten(&access(), AppendError::Full), Err(AppendError::Full));
+    let (rig, _open) = full(OnFull::Allow);
+    let broken = AppendError::Disk("EIO".into());
+    assert_eq!(rig.log.pass_unwritten(&access(), broken.clone()), Err(broken), "a broken disk is not a full one");
+    rig.disk.fail(|faults| faults.writes = 4);
+    assert!(rig.log.pass_unwritten(&access(), AppendError::Full).is_err());
+}
+
+#[test]
+fn a_help_line_passes_a_full_journal_and_its_gap_does_not_tell_when() {
+    let (mut rig, _open) = full(OnFull::Refuse);
+    rig.advance(Duration::from_secs(1234));
+    let mut record = complete(5);
+    record.strip_help_line();
+    rig.log.pass_unwritten(&record, AppendError::Full).unwrap();
+    rig.disk.fail(|faults| faults.writes = 4);
+    rig.log.pass_unwritten(&record, AppendError::Disk("EIO".into())).unwrap();
+    rig.disk.fail(|faults| faults.writes = 0);
+    rig.log.close().unwrap();
+    rig.ship_own();
+    let told = rig.store.told();
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].since, told[0].until, told[0].count), (NOON, NOON, 2));
+}
+
+#[test]
+fn a_completion_that_the_disk_refused_is_shipped_with_the_next_turn_after_it_works_again() {
+    let mut rig = Rig::new(1);
+    let open = rig.log.begin_access(&access()).unwrap();
+    rig.disk.fail(|faults| faults.writes = 4);
+    assert!(matches!(open.complete(&complete(9)), Err(AppendError::Disk(_))));
+    rig.ship_own();
+    assert_eq!(rig.store.accesses(), [], "the disk still fails");
+    rig.disk.fail(|faults| faults.writes = 0);
+    rig.ship_own();
+    assert_eq!(rig.store.accesses().iter().map(|row| row.record.bytes_down).collect::<Vec<_>>(), [9]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::accesslog::ship::dead::DeadLanes;
 use crate::accesslog::ship::send::Patience;
 use crate::accesslog::{AccessLog, JournalSettings, ShipSettings, Shipped};
 use crate::clock::Clock;
-use crate::store::{Batch, Found, Query, Question, ReadError, RecordStore, StoreError, Tally};
+use crate::store::{Batch, Filter, Found, Query, Question, ReadError, RecordStore, StoreError, Tally};
 
 pub(super) struct Rig {
     pub disk: FakeDisk,
@@ -121,6 +121,7 @@ impl Rig {
 #[derive(Default)]
 pub(super) struct StrictStore {
     pub rows: Mutex<HashMap<(Stream, RowKey), Row>>,
+    pub gaps: Mutex<Vec<GapRow>>,
     tokens: Mutex<HashMap<String, Batch>>,
     /// The next answers; then it is well.
     pub answers: Mutex<Vec<Answer>>,
@@ -150,6 +151,7 @@ impl RecordStore for StrictStore {
             Some(earlier) => assert_eq!(earlier, batch, "a token came again with other rows"),
             None => {
                 tokens.insert(batch.token.to_string(), batch.clone());
+                self.gaps.lock().unwrap().extend(batch.gaps.iter().cloned());
                 for row in &batch.rows {
                     let key = (row.stream(), row.key().clone());
                     let doubled = self.rows.lock().unwrap().insert(key, row.clone());
@@ -167,12 +169,21 @@ impl RecordStore for StrictStore {
         Err(ReadError::Unreadable("this store is asked by its fields".into()))
     }
 
+    async fn gaps(&self, _: &Filter) -> Result<Vec<GapRow>, ReadError> {
+        Err(ReadError::Unreadable("this store is asked by its fields".into()))
+    }
+
     async fn stats(&self, _: &Question) -> Result<Vec<Tally>, ReadError> {
         Err(ReadError::Unreadable("this store is asked by its fields".into()))
     }
 }
 
 impl StrictStore {
+    /// What it was told is missing.
+    pub fn told(&self) -> Vec<Gap> {
+        self.gaps.lock().unwrap().iter().map(|row| row.gap.clone()).collect()
+    }
+
     /// The accesses, by lane, sequence and slice.
     pub fn accesses(&self) -> Vec<AccessRow> {
         let rows = self.rows.lock().unwrap();

@@ -24,9 +24,11 @@ struct Target {
 
 /// Makes durable what was written before the call. One caller at a time; appends go on meanwhile.
 pub(in crate::accesslog) fn sync(writer: &Mutex<Writer>) -> io::Result<()> {
-    let (targets, disk, folder) = {
-        let writer = lock(writer);
-        (writer.targets(), writer.site.disk.clone(), writer.site.folder.clone())
+    let (targets, disk, folder, paid) = {
+        let mut writer = lock(writer);
+        // First: what is owed and can be written now is durable with this sync.
+        let paid = writer.pay();
+        (writer.targets(), writer.site.disk.clone(), writer.site.folder.clone(), paid)
     };
     let mut synced = Vec::new();
     let mut result = Ok(());
@@ -49,7 +51,6 @@ pub(in crate::accesslog) fn sync(writer: &Mutex<Writer>) -> io::Result<()> {
     if let Err(error) = result {
         writer.repair(&error)?;
     }
-    let paid = writer.pay();
     drop(writer);
     for (file, length) in released {
         // Failing to give room back costs room and nothing else.
@@ -157,13 +158,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the completions that the disk refused before.
+    /// Writes the completions that the disk refused before. Nobody's traffic waits for it: it is tried every time.
     fn pay(&mut self) -> io::Result<()> {
         if self.owed.is_empty() {
             return Ok(());
         }
         let mut owed = std::mem::take(&mut self.owed);
-        let result = self.write(&mut owed, 0);
+        let result = self.write_twice(&mut owed, 0);
         if result.is_err() {
             self.owed = owed;
         }

@@ -5,10 +5,10 @@ use http::StatusCode;
 
 use super::wording::{Mail, machine_moment, moment, shown};
 use super::{Language, STYLE, School, fill};
-use crate::access::{Reference, Timestamp};
+use crate::access::{Ending, Reference, Timestamp};
 
 /// What went wrong, as a person can understand it. It fixes the status code of the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Failure {
     /// The name has no address.
     NameUnknown,
@@ -28,8 +28,20 @@ pub enum Failure {
     RequestUnreadable,
     /// Its head is larger than the limit.
     RequestTooLarge,
+    /// The address alone is longer than the limit.
+    TargetTooLong,
     /// The client was silent for longer than the limit.
     RequestTimedOut,
+    /// A version of HTTP that we do not speak.
+    VersionUnknown,
+    /// A coding of the request's body, or a method, that we do not carry.
+    Unsupported,
+    /// The client expects what we cannot promise.
+    ExpectationUnknown,
+    /// This client asks faster than the limit.
+    TooManyRequests,
+    /// This client has as many connections open as the limit.
+    TooManyConnections,
     /// As many flows as the gateway may hold are open.
     TooBusy,
     /// The access could not be written down, so it was not forwarded.
@@ -39,7 +51,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    pub const ALL: [Failure; 13] = [
+    pub const ALL: [Failure; 19] = [
         Failure::NameUnknown,
         Failure::ResolverSilent,
         Failure::OriginUnreachable,
@@ -49,13 +61,19 @@ impl Failure {
         Failure::Loop,
         Failure::RequestUnreadable,
         Failure::RequestTooLarge,
+        Failure::TargetTooLong,
         Failure::RequestTimedOut,
+        Failure::VersionUnknown,
+        Failure::Unsupported,
+        Failure::ExpectationUnknown,
+        Failure::TooManyRequests,
+        Failure::TooManyConnections,
         Failure::TooBusy,
         Failure::NotRecorded,
         Failure::Ours,
     ];
 
-    /// RFC 9110 §15, RFC 6585 §5, RFC 5842 §7.2.
+    /// RFC 9110 §15, RFC 6585 §§4–5, RFC 5842 §7.2.
     pub fn status(self) -> StatusCode {
         match self {
             Failure::NameUnknown | Failure::OriginUnreachable | Failure::OriginBroken => StatusCode::BAD_GATEWAY,
@@ -64,9 +82,35 @@ impl Failure {
             Failure::Loop => StatusCode::LOOP_DETECTED,
             Failure::RequestUnreadable => StatusCode::BAD_REQUEST,
             Failure::RequestTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Failure::TargetTooLong => StatusCode::URI_TOO_LONG,
             Failure::RequestTimedOut => StatusCode::REQUEST_TIMEOUT,
+            Failure::VersionUnknown => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Failure::Unsupported => StatusCode::NOT_IMPLEMENTED,
+            Failure::ExpectationUnknown => StatusCode::EXPECTATION_FAILED,
+            Failure::TooManyRequests | Failure::TooManyConnections => StatusCode::TOO_MANY_REQUESTS,
             Failure::TooBusy | Failure::NotRecorded => StatusCode::SERVICE_UNAVAILABLE,
             Failure::Ours => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The ending that its row reads.
+    pub fn ending(self) -> Ending {
+        match self {
+            Failure::NameUnknown | Failure::ResolverSilent | Failure::OriginUnreachable => Ending::OriginUnreachable,
+            Failure::OriginTimedOut | Failure::RequestTimedOut => Ending::TimedOut,
+            Failure::OriginBroken => Ending::OriginClosed,
+            Failure::AddressGuarded => Ending::Answered,
+            Failure::Loop
+            | Failure::RequestUnreadable
+            | Failure::VersionUnknown
+            | Failure::Unsupported
+            | Failure::ExpectationUnknown => Ending::ClientInvalid,
+            Failure::RequestTooLarge
+            | Failure::TargetTooLong
+            | Failure::TooManyRequests
+            | Failure::TooManyConnections
+            | Failure::TooBusy => Ending::OverLimit,
+            Failure::NotRecorded | Failure::Ours => Ending::Failed,
         }
     }
 
@@ -124,6 +168,36 @@ impl Failure {
                 "Cette demande est trop longue",
                 "L’adresse, ou ce que le navigateur a gardé en mémoire pour ce site (les cookies), prend trop de place.",
                 "Effacez les cookies de ce site, puis réessayez.",
+            ),
+            Failure::TargetTooLong => (
+                "Cette adresse est trop longue",
+                "Elle dépasse tout ce qu’un site demande d’ordinaire.",
+                "Revenez à la page précédente, ou cherchez la page autrement.",
+            ),
+            Failure::VersionUnknown => (
+                "Cette application parle une autre langue",
+                "Elle utilise une version du web que le filtre ne connaît pas.",
+                "Mettez l’application ou le navigateur à jour.",
+            ),
+            Failure::Unsupported => (
+                "Cette demande est d’un genre inconnu",
+                "Le navigateur ou l’application demande quelque chose que le filtre ne sait pas transmettre.",
+                "Essayez avec un autre navigateur.",
+            ),
+            Failure::ExpectationUnknown => (
+                "Cette demande attend une réponse particulière",
+                "L’application pose une condition que le filtre ne sait pas remplir.",
+                "Essayez avec un autre navigateur.",
+            ),
+            Failure::TooManyRequests => (
+                "Cet appareil demande trop vite",
+                "Il envoie plus de demandes par seconde que le filtre n’en accepte d’un seul appareil.",
+                "Attendez quelques secondes, puis rechargez la page.",
+            ),
+            Failure::TooManyConnections => (
+                "Cet appareil a trop de connexions ouvertes",
+                "Il en garde plus que le filtre n’en accepte d’un seul appareil.",
+                "Fermez des onglets ou des applications, puis rechargez la page.",
             ),
             Failure::RequestTimedOut => (
                 "La demande n’est pas arrivée en entier",
@@ -196,6 +270,36 @@ impl Failure {
                 "This request is too long",
                 "The address, or what the browser remembers for this site (its cookies), takes too much room.",
                 "Delete the cookies of this site, then try again.",
+            ),
+            Failure::TargetTooLong => (
+                "This address is too long",
+                "It is longer than anything that a site usually asks for.",
+                "Go back to the page before, or look for the page another way.",
+            ),
+            Failure::VersionUnknown => (
+                "This application speaks another language",
+                "It uses a version of the web that the filter does not know.",
+                "Update the application or the browser.",
+            ),
+            Failure::Unsupported => (
+                "This request is of an unknown kind",
+                "The browser or the application asks for something that the filter cannot pass on.",
+                "Try another browser.",
+            ),
+            Failure::ExpectationUnknown => (
+                "This request expects a particular answer",
+                "The application makes a condition that the filter cannot meet.",
+                "Try another browser.",
+            ),
+            Failure::TooManyRequests => (
+                "This device asks too fast",
+                "It sends more requests a second than the filter takes from one device.",
+                "Wait a few seconds, then reload the page.",
+            ),
+            Failure::TooManyConnections => (
+                "This device has too many connections open",
+                "It keeps more of them than the filter takes from one device.",
+                "Close tabs or applications, then reload the page.",
             ),
             Failure::RequestTimedOut => (
                 "The request did not arrive whole",

@@ -3,10 +3,10 @@
 //! Written from the configuration in force, so that it cannot promise what the gateway does not do.
 
 use askama::Template;
-use jiff::civil::{Time, Weekday};
 
 use super::wording::{Mail, clock, list, shown, weekday};
 use super::{Language, STYLE, School, fill};
+use crate::policy::Hours;
 
 /// Everything the page tells. Labels are in the page's language.
 #[derive(Debug, Clone)]
@@ -45,17 +45,7 @@ pub struct GroupFiltering<'a> {
 pub struct Refused<'a> {
     pub label: &'a str,
     /// None: always.
-    pub hours: &'a [Hours<'a>],
-}
-
-/// A schedule of the policy.
-#[derive(Debug, Clone, Copy)]
-pub struct Hours<'a> {
-    pub days: &'a [Weekday],
-    pub from: Time,
-    pub to: Time,
-    /// Outside these hours instead of within.
-    pub outside: bool,
+    pub hours: &'a [Hours],
 }
 
 /// Days for which each stream is kept.
@@ -169,7 +159,7 @@ fn refused_line(language: Language, refused: &Refused<'_>) -> String {
     format!("{label} ({})", list(language, &hours))
 }
 
-fn hours_text(language: Language, hours: &Hours<'_>) -> String {
+fn hours_text(language: Language, hours: &Hours) -> String {
     let days: Vec<&str> = hours.days.iter().map(|&day| weekday(language, day)).collect();
     let days = list(language, &days);
     let (from, to) = (clock(language, hours.from), clock(language, hours.to));

@@ -18,9 +18,7 @@ mod wording;
 mod tests;
 
 pub use failure::{ErrorPage, Failure, error_page};
-pub use information::{
-    GroupFiltering, HELP_LINES, Hours, InformationPage, ListCredit, Refused, Retention, information_page,
-};
+pub use information::{GroupFiltering, HELP_LINES, InformationPage, ListCredit, Refused, Retention, information_page};
 pub use language::Language;
 pub use refusal::{BlockPage, block_page, connect_refusal_body};
 pub use setup::{SetupPage, setup_page};

@@ -5,6 +5,7 @@ use jiff::civil::{Weekday, time};
 
 use super::*;
 use crate::access::{Reference, Timestamp};
+use crate::policy::Hours;
 
 mod html;
 
@@ -68,7 +69,7 @@ fn setup(language: Language, school: School<'_>, text: Option<&str>) -> String {
 fn information(language: Language, school: School<'_>, text: Option<&str>, inspection: bool) -> String {
     let word = |usual| text.unwrap_or(usual);
     let hours = [Hours {
-        days: &[Weekday::Monday, Weekday::Tuesday],
+        days: vec![Weekday::Monday, Weekday::Tuesday],
         from: time(8, 0, 0, 0),
         to: time(17, 30, 0, 0),
         outside: false,

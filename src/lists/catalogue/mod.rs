@@ -8,13 +8,19 @@
 //! optional = true            # absent is a note, not a problem
 //! category = "…"             # of a single file; in a squidguard folder the folders' names are the categories
 //! category_names = { "agressif" = "violence" }
-//! urls = ["https://…"]       # where `ecluse lists update` fetches it
+//! urls = ["https://…"]       # where `ecluse lists update` fetches it; several are mirrors, tried in order
+//! sha256 = "…"               # of a list that does not change
+//! sums_url = "https://…"     # or a file of `sha256sum` or `md5sum` with a line for it
+//! minimum_entries = 1        # a fetched list with fewer is refused
+//! maximum_loss_percent = 30  # and one that lost or gained more than this
+//! maximum_growth_percent = 200
 //! licence = "CC BY-SA 4.0"
 //! attribution = "…"
 //! ```
 
 mod folder;
 mod stamp;
+mod upstream;
 mod written;
 
 use std::fs;
@@ -31,6 +37,8 @@ use super::parse::LineKind;
 
 use stamp::Stamp;
 use written::Written;
+
+pub use upstream::{Upstream, parse_sha256};
 
 /// How a list is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -69,9 +77,37 @@ pub struct Source {
     pub path: PathBuf,
     /// Absent optional sources stay in the catalogue: `update` fetches them.
     pub present: bool,
-    pub urls: Vec<String>,
+    /// Where it lies once downloaded.
+    pub fetched: PathBuf,
+    /// Where it is fetched from, if anywhere.
+    pub upstream: Option<Upstream>,
     pub licence: String,
     pub attribution: String,
+    written: Written,
+}
+
+impl Source {
+    /// Whether `update` has a say: a copy beside the catalogue is the operator's own, and goes first.
+    pub fn is_fetched(&self) -> bool {
+        self.upstream.is_some() && (!self.present || self.path == self.fetched)
+    }
+
+    /// The lists that it would make if it lay at `path`.
+    pub(super) fn inputs_at(&self, path: &Path) -> std::io::Result<Vec<ListInput>> {
+        inputs(path, &self.written, &mut Stamp::default())
+    }
+}
+
+fn inputs(path: &Path, written: &Written, stamp: &mut Stamp) -> std::io::Result<Vec<ListInput>> {
+    if written.format == Format::SquidGuard {
+        return folder::read(path, written, stamp);
+    }
+    let source_date = stamp.add_file(path);
+    let text = PartText::File(path.to_owned());
+    let part = Part { kind: written.format.line_kind(), file: written.path.clone(), text };
+    let category = CategoryName::new(written.category.as_deref().unwrap_or(&written.name));
+    let input = written.input(ListName::new(&*written.name), category, path);
+    Ok(vec![ListInput { source_date, parts: vec![part], ..input }])
 }
 
 /// Every source and every list.
@@ -90,14 +126,20 @@ impl Catalogue {
         let mut reader = Reader::new(downloaded);
         match toml_files(dir) {
             Ok(files) => files.iter().for_each(|file| reader.read(file)),
-            Err(error) => reader.problems.push(Problem::in_file(
-                dir,
-                format!("the folder cannot be read: {error}"),
-                "make it readable for the gateway's user",
-            )),
+            Err(error) => reader.problems.push(unreadable(dir, &error)),
         }
+        reader.check_sources(dir);
         reader.check_names(dir);
         if reader.problems.is_empty() { Ok(reader.finish()) } else { Err(reader.problems) }
+    }
+
+    /// Every source, for who fetches them: what is absent or damaged is no problem here.
+    pub fn read_sources(dir: &Path, downloaded: &Path) -> Result<Vec<Source>, Vec<Problem>> {
+        let files = toml_files(dir).map_err(|error| vec![unreadable(dir, &error)])?;
+        let mut reader = Reader { sources_only: true, ..Reader::new(downloaded) };
+        files.iter().for_each(|file| reader.read(file));
+        reader.check_sources(dir);
+        if reader.problems.is_empty() { Ok(reader.sources) } else { Err(reader.problems) }
     }
 
     /// Over paths, sizes, dates and the catalogue's own text: quick.
@@ -109,6 +151,10 @@ impl Catalogue {
     pub fn lists(&self) -> impl Iterator<Item = (&ListName, &CategoryName)> {
         self.inputs.iter().map(|input| (&input.name, &input.category))
     }
+}
+
+fn unreadable(dir: &Path, error: &std::io::Error) -> Problem {
+    Problem::in_file(dir, format!("the folder cannot be read: {error}"), "make it readable for the gateway's user")
 }
 
 fn toml_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -130,6 +176,7 @@ struct Reader<'a> {
     problems: Vec<Problem>,
     notes: Vec<Problem>,
     stamp: Stamp,
+    sources_only: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -141,6 +188,7 @@ impl<'a> Reader<'a> {
             problems: Vec::new(),
             notes: Vec::new(),
             stamp: Stamp::default(),
+            sources_only: false,
         }
     }
 
@@ -163,21 +211,27 @@ impl<'a> Reader<'a> {
         let beside = file.parent().unwrap_or(Path::new("")).join(&written.path);
         let fetched = self.downloaded.join(&written.path);
         let path = [&beside, &fetched].into_iter().find(|path| path.exists()).cloned();
-        let source = Source {
+        match (&path, self.sources_only) {
+            (_, true) => {}
+            (None, false) => self.absent(file, &written, [&beside, &fetched]),
+            (Some(path), false) => self.add_inputs(path, &written),
+        }
+        // Problems of it were told when it was parsed: here it has none.
+        let upstream = Upstream::check(&written).ok().flatten();
+        if upstream.is_some() && path.as_ref() == Some(&beside) {
+            self.notes.push(upstream::hidden(file, &written, &beside));
+        }
+        self.sources.push(Source {
             name: written.name.clone(),
             format: written.format,
             present: path.is_some(),
-            path: path.clone().unwrap_or_else(|| fetched.clone()),
-            urls: written.urls.clone(),
+            path: path.unwrap_or_else(|| fetched.clone()),
+            fetched,
+            upstream,
             licence: written.licence.clone(),
             attribution: written.attribution.clone(),
-        };
-        match path {
-            None => self.absent(file, &written, [&beside, &fetched]),
-            Some(path) if written.format == Format::SquidGuard => self.add_folder(&path, &written),
-            Some(path) => self.add_file(path, &written),
-        }
-        self.sources.push(source);
+            written,
+        });
     }
 
     fn absent(&mut self, file: &Path, written: &Written, tried: [&Path; 2]) {
@@ -192,23 +246,34 @@ impl<'a> Reader<'a> {
         if written.optional { &mut self.notes } else { &mut self.problems }.push(problem);
     }
 
-    fn add_file(&mut self, path: PathBuf, written: &Written) {
-        let source_date = self.stamp.add_file(&path);
-        let part =
-            Part { kind: written.format.line_kind(), file: written.path.clone(), text: PartText::File(path.clone()) };
-        let category = CategoryName::new(written.category.as_deref().unwrap_or(&written.name));
-        let input = written.input(ListName::new(&*written.name), category, &path);
-        self.inputs.push(ListInput { source_date, parts: vec![part], ..input });
-    }
-
-    fn add_folder(&mut self, path: &Path, written: &Written) {
-        match folder::read(path, written, &mut self.stamp) {
+    fn add_inputs(&mut self, path: &Path, written: &Written) {
+        if let Ok(target) = fs::read_link(path) {
+            // A fetched list: another version is another list, even where sizes and dates are the same.
+            self.stamp.add_text(path, &target.to_string_lossy());
+        }
+        match inputs(path, written, &mut self.stamp) {
             Ok(lists) => self.inputs.extend(lists),
             Err(error) => self.problems.push(Problem::in_file(
                 path,
                 format!("the folder of `{}` cannot be read: {error}", written.name),
                 "it must be a folder of folders, each with a file `domains`, `urls` or `expressions`",
             )),
+        }
+    }
+
+    /// A fetched list has its place under the source's name, and at its path.
+    fn check_sources(&mut self, dir: &Path) {
+        let fetched: Vec<&Source> = self.sources.iter().filter(|source| source.upstream.is_some()).collect();
+        for (i, one) in fetched.iter().enumerate() {
+            let meets = |other: &&Source| {
+                let nested = other.fetched.starts_with(&one.fetched) || one.fetched.starts_with(&other.fetched);
+                other.name == one.name || nested
+            };
+            if fetched[..i].iter().any(meets) {
+                let what = format!("the source `{}` is fetched to the place of another", one.name);
+                let help = "give each fetched source a name and a path of its own";
+                self.problems.push(Problem::in_file(dir, what, help));
+            }
         }
     }
 

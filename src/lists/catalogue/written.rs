@@ -9,7 +9,7 @@ use toml::Spanned;
 use crate::access::{CategoryName, ListName};
 
 use super::super::input::ListInput;
-use super::{Format, Problem};
+use super::{Format, Problem, Upstream};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,8 +18,11 @@ struct File {
     source: Vec<Spanned<toml::Value>>,
 }
 
+/// What is wrong, and the cure.
+pub type Fault = (String, &'static str);
+
 /// A `[[source]]`.
-#[derive(Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Written {
     pub name: String,
@@ -32,6 +35,11 @@ pub struct Written {
     pub category_names: BTreeMap<String, String>,
     #[serde(default)]
     pub urls: Vec<String>,
+    pub sha256: Option<String>,
+    pub sums_url: Option<String>,
+    pub minimum_entries: Option<u64>,
+    pub maximum_loss_percent: Option<u32>,
+    pub maximum_growth_percent: Option<u32>,
     #[serde(default)]
     pub licence: String,
     #[serde(default)]
@@ -75,11 +83,11 @@ pub fn parse(file: &Path, text: &str) -> (Vec<Written>, Vec<Problem>) {
     (sources, problems)
 }
 
-fn faults(written: &Written) -> Vec<(String, &'static str)> {
-    let mut faults = Vec::new();
+fn faults(written: &Written) -> Vec<Fault> {
+    let mut faults = Upstream::check(written).err().unwrap_or_default();
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if written.name.is_empty() || !written.name.chars().all(plain) {
-        let help = "a source's name has letters, digits, `-`, `_` and `.`";
+    if written.name.is_empty() || written.name.starts_with('.') || !written.name.chars().all(plain) {
+        let help = "a source's name has letters, digits, `-`, `_` and `.`, and does not begin with a `.`";
         faults.push((format!("`{}` is no name for a source", written.name), help));
     }
     if written.path.is_empty() {

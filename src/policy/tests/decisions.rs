@@ -323,7 +323,7 @@ fn the_version_changes_with_policy_people_and_lists() {
 fn pages_can_tell_what_is_filtered_and_what_never_is() {
     let ruleset = school(RULES);
     let refused = |group: &str| -> Vec<&str> {
-        ruleset.refused_categories(&group.into()).iter().map(|category| category.label(Language::English)).collect()
+        ruleset.refused_categories(&group.into()).iter().map(|r| r.category.label(Language::English)).collect()
     };
     assert_eq!(refused("eleves"), ["adult content", "malware"]);
     assert_eq!(refused("enseignants"), ["malware"]);
@@ -336,6 +336,31 @@ fn pages_can_tell_what_is_filtered_and_what_never_is() {
     assert_eq!(ruleset.category_label(&"unheard".into(), Language::English), "unheard");
     assert!(!ruleset.category(&"odd".into()).unwrap().forbids, "a category that only lists carry refuses nobody");
     assert_eq!(ruleset.notes().len(), 1);
+}
+
+#[test]
+fn pages_can_tell_when_a_category_is_refused() {
+    let rule = |name: &str, when: &str, who: &str| {
+        format!("[[rule]]\nname = \"{name}\"\nwho = [{who}]\ncategories = [\"games\"]\naction = \"refuse\"\n{when}\n")
+    };
+    let hours = |rules: &str, group: &str| -> Vec<String> {
+        let ruleset = school(rules);
+        let refused = ruleset.refused_categories(&group.into());
+        let hours = refused.iter().flat_map(|r| &r.hours);
+        hours
+            .map(|h| format!("{} {}-{} {}", h.days.len(), h.from, h.to, if h.outside { "outside" } else { "within" }))
+            .collect()
+    };
+    let by_day = rule("jour", "when = [\"journee\"]", "\"eleves\"");
+    assert_eq!(hours(&by_day, "eleves"), ["4 08:00:00-18:00:00 within"]);
+    let by_night = rule("nuit", "when = [\"nuit\"]", "\"eleves\"");
+    assert_eq!(
+        hours(&(by_day.clone() + &by_night), "eleves"),
+        ["4 08:00:00-18:00:00 within", "7 21:00:00-07:00:00 within"]
+    );
+    let always = rule("toujours", "", "\"eleves\"");
+    assert!(hours(&(by_day.clone() + &always), "eleves").is_empty(), "always is always");
+    assert!(hours(&by_day, "enseignants").is_empty());
 }
 
 #[test]

@@ -11,21 +11,24 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::columns::columns;
+use super::columns::table_columns;
 use crate::access::Stream;
 
-/// Raised when a column is added; [`migrate`] then says how a file of the version before becomes one of this.
-pub(super) const SCHEMA: i32 = 1;
+/// Raised when a column is added; [`migrate`] then says how a file of the version before becomes one of this. Version 1 was
+/// never released.
+pub(super) const SCHEMA: i32 = 2;
 /// The `user_version` of a file that is being removed.
 pub(super) const PURGED: i32 = -1;
 /// "ECLU": what `file` and a reader see in the header (sqlite.org, "application_id").
 const APPLICATION_ID: i32 = 0x4543_4C55;
 /// How long a writer waits for another process (hand-over, a search that brings in a dead lane) before it says "retry".
-const BUSY: Duration = Duration::from_secs(5);
-/// Rows are 250 to 400 bytes: larger pages mean fewer of them to write per commit.
+pub(super) const BUSY: Duration = Duration::from_secs(5);
+/// Rows with their indexes are 200 to 400 bytes: larger pages mean fewer of them to write per commit.
 const PAGE_BYTES: u32 = 8192;
-/// Page cache of one open file, in KiB: the hot ends of the indexes of a school day.
-const CACHE_KIB: i32 = 8192;
+/// Page cache of a file open for writing, in KiB. A batch touches a page for each host in it: with the 8 MiB that a reader
+/// has they were written several times over (measured: 50 thousand rows a second of CPU, with this 68).
+const WRITER_CACHE_KIB: i32 = 24 << 10;
+const READER_CACHE_KIB: i32 = 8 << 10;
 
 /// Why a day's file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +41,10 @@ pub(super) enum DayError {
         "{path} was written by a newer version of this program (schema {found}, this one knows {SCHEMA}): install that version"
     )]
     Newer { path: PathBuf, found: i32 },
+    #[error(
+        "{path} was written by a trial version of this program (schema {found}), from before its first release: move it elsewhere"
+    )]
+    Older { path: PathBuf, found: i32 },
     #[error("{path} is being removed by a purge")]
     Purging { path: PathBuf },
 }
@@ -86,7 +93,7 @@ pub(super) fn open_to_write(path: &Path) -> Result<Connection, DayError> {
 }
 
 /// SQLite would make the file readable by all; its neighbours get the mode and the owner of the file.
-fn make(path: &Path) -> std::io::Result<()> {
+pub(super) fn make(path: &Path) -> std::io::Result<()> {
     match fs::OpenOptions::new().write(true).create_new(true).mode(0o640).open(path) {
         Ok(file) => {
             let directory = path.parent().unwrap_or(Path::new("."));
@@ -121,7 +128,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     // FULL: a commit is on the disk before the batch is acknowledged, and the journal may forget it.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.set_prepared_statement_cache_capacity(8);
     Ok(())
@@ -134,6 +141,7 @@ fn migrate(connection: &Connection, path: &Path) -> Result<(), DayError> {
         SCHEMA => return Ok(()),
         PURGED => return Err(DayError::Purging { path: path.into() }),
         found if found > SCHEMA => return Err(DayError::Newer { path: path.into(), found }),
+        found if found > 0 => return Err(DayError::Older { path: path.into(), found }),
         _ => {}
     }
     let transaction = connection.unchecked_transaction().map_err(sql)?;
@@ -160,10 +168,12 @@ pub(super) fn has_table(connection: &Connection, stream: Stream) -> rusqlite::Re
 /// The key is the table's own order (WITHOUT ROWID), and completes every index: an answer in order of start
 /// and key is read from an index without sorting.
 pub(super) fn make_table(connection: &Connection, stream: Stream) -> rusqlite::Result<()> {
-    let columns: Vec<String> = columns(stream).iter().map(|(name, kind)| format!("\"{name}\" {kind}")).collect();
+    let columns: Vec<String> = table_columns(stream).map(|(name, kind)| format!("\"{name}\" {kind}")).collect();
     let table = stream.as_str();
     let mut sql = format!(
-        "CREATE TABLE \"{table}\" ({}, PRIMARY KEY (college, gateway, lane, sequence, slice)) STRICT, WITHOUT ROWID;
+        "CREATE TABLE IF NOT EXISTS sources (source INTEGER PRIMARY KEY, college TEXT NOT NULL, gateway TEXT NOT NULL,
+             lane INTEGER NOT NULL, UNIQUE (college, gateway, lane)) STRICT;
+         CREATE TABLE \"{table}\" ({}, PRIMARY KEY (source, sequence, slice)) STRICT, WITHOUT ROWID;
          CREATE INDEX {table}_start ON \"{table}\" (start);
          CREATE INDEX {table}_person ON \"{table}\" (person, start) WHERE person IS NOT NULL;",
         columns.join(", ")
@@ -220,7 +230,7 @@ fn open_shared(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
-    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     // The first reading is what needs the neighbours.
     version(&connection)?;
     Ok(connection)

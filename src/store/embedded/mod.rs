@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `2026-11-23.sqlite` | the tables `accesses` and `connections` of that day ([`day`](self)) |
 //! | `…-wal`, `…-shm` | what SQLite keeps beside it while somebody has it open |
+//! | `gaps.sqlite` | what is missing from the log, of all days (`gaps.rs`) |
 //! | `purge.lock` | held by the process that purges |
 //!
 //! Reads open their own read-only connections, so a reader never waits for the writer; everything that touches the
@@ -16,6 +17,7 @@
 
 mod columns;
 mod day;
+mod gaps;
 mod purge;
 mod read;
 mod select;
@@ -28,8 +30,8 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use super::{Batch, Found, Query, Question, ReadError, RecordStore, StoreError, Tally};
-use crate::access::Stream;
+use super::{Batch, Filter, Found, Query, Question, ReadError, RecordStore, StoreError, Tally};
+use crate::access::{GapRow, Stream};
 pub use day::{NO_FOLLOW, give_to_owner_of};
 pub use purge::{PurgeError, Purged};
 use read::Interrupt;
@@ -86,7 +88,9 @@ impl Embedded {
         let purged = spawn_blocking(move || {
             let _permit = permit;
             let mut files = writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            purge::purge(&directory, stream, before, |day| files.close(day))
+            let purged = purge::purge(&directory, stream, before, |day| files.close(day))?;
+            gaps::purge(&directory, stream, before)?;
+            Ok(purged)
         });
         purged.await.unwrap_or_else(|e| Err(PurgeError::Failed(e.to_string())))
     }
@@ -118,6 +122,16 @@ impl RecordStore for Embedded {
             read::search(&directory, days, &query, &interrupt, &finder);
         });
         Ok(found)
+    }
+
+    async fn gaps(&self, filter: &Filter) -> Result<Vec<GapRow>, ReadError> {
+        let permit = self.reading.clone().acquire_owned().await;
+        let (directory, filter) = (self.directory.clone(), filter.clone());
+        blocking(move || {
+            let _permit = permit;
+            gaps::search(&directory, &filter).map_err(|e| ReadError::BrokeOff(e.to_string()))
+        })
+        .await
     }
 
     async fn stats(&self, question: &Question) -> Result<Vec<Tally>, ReadError> {

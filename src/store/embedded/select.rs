@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use rusqlite::types::Value;
 
-use super::columns::{address_bytes, names};
+use super::columns::{address_bytes, from, names};
 use crate::access::{Host, HostName, Stream};
 use crate::store::{Dimension, Filter, HostFilter, Order, Query, Question};
 
@@ -96,8 +96,10 @@ fn within(name: &HostName) -> (String, Vec<Value>) {
 pub(super) fn rows(query: &Query, limit: Option<u64>) -> Statement {
     let stream = query.filter.stream;
     let arms = arms(&query.filter);
-    let selects: Vec<String> =
-        arms.iter().map(|arm| format!("SELECT {} FROM \"{stream}\" WHERE {}", names(stream), arm.clause())).collect();
+    let selects: Vec<String> = arms
+        .iter()
+        .map(|arm| format!("SELECT {} FROM {} WHERE {}", names(stream), from(stream), arm.clause()))
+        .collect();
     let direction = match query.order {
         Order::OldestFirst => "ASC",
         Order::NewestFirst => "DESC",
@@ -149,9 +151,9 @@ pub(super) fn counts(question: &Question) -> Statement {
     let sql = format!(
         "SELECT {}, CAST(total(CASE slice WHEN 0 THEN count ELSE 0 END) AS INTEGER),
                 CAST(total(bytes_up) AS INTEGER), CAST(total(bytes_down) AS INTEGER)
-         FROM \"{}\" WHERE {} GROUP BY 1",
+         FROM {} WHERE {} GROUP BY 1",
         key_of(question.by),
-        filter.stream,
+        from(filter.stream),
         all.clause()
     );
     Statement { sql, values: all.values }

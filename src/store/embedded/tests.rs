@@ -22,6 +22,9 @@ impl RecordStore for Fresh {
     async fn search(&self, query: &Query) -> Result<Found, ReadError> {
         self.store.search(query).await
     }
+    async fn gaps(&self, filter: &Filter) -> Result<Vec<GapRow>, ReadError> {
+        self.store.gaps(filter).await
+    }
     async fn stats(&self, question: &Question) -> Result<Vec<Tally>, ReadError> {
         self.store.stats(question).await
     }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::columns::{bind_row, columns, names, read_row};
+use super::columns::{bind_row, from, names, read_row, table_columns};
 use super::day::{self, DayError};
-use crate::access::{Row, Stream};
+use super::gaps;
+use crate::access::{GapRow, Row, RowKey, Stream};
 use crate::store::{Batch, StoreError};
 
 /// Day files kept open for writing: today, yesterday, and one that a gateway catches up with; each holds a page cache.
@@ -29,6 +30,7 @@ impl DayFiles {
     /// batch then completes it.
     pub fn insert(&mut self, batch: &Batch) -> Result<(), StoreError> {
         check(batch)?;
+        gaps::insert(&self.directory, &batch.gaps).map_err(|e| classify(&e))?;
         let days: Vec<_> = by_day(&batch.rows).into_iter().collect();
         days.chunks(OPEN_FILES).try_for_each(|days| self.insert_days(batch.token.stream, days))
     }
@@ -82,10 +84,12 @@ fn check(batch: &Batch) -> Result<(), StoreError> {
     let token = &batch.token;
     let belongs =
         |row: &&Row| row.stream() == token.stream && row.key().gateway == token.gateway && row.key().lane == token.lane;
-    match batch.rows.iter().find(|row| !belongs(row)) {
-        Some(row) => {
-            Err(StoreError::Poison(format!("{token}: the row {:?} is not of that lane and stream", row.key())))
-        }
+    if let Some(row) = batch.rows.iter().find(|row| !belongs(row)) {
+        return Err(StoreError::Poison(format!("{token}: the row {:?} is not of that lane and stream", row.key())));
+    }
+    let is_ours = |gap: &&GapRow| gap.stream == token.stream && gap.gateway == token.gateway && gap.lane == token.lane;
+    match batch.gaps.iter().find(|gap| !is_ours(gap)) {
+        Some(gap) => Err(StoreError::Poison(format!("{token}: {gap:?} is not of that lane and stream"))),
         None => Ok(()),
     }
 }
@@ -129,13 +133,21 @@ fn insert_rows(connection: &Connection, stream: Stream, rows: &[&Row]) -> Result
     if !day::has_table(connection, stream)? {
         day::make_table(connection, stream)?;
     }
-    let marks = vec!["?"; columns(stream).len()].join(", ");
-    let sql = format!("INSERT INTO \"{stream}\" ({}) VALUES ({marks}) ON CONFLICT DO NOTHING", names(stream));
+    let columns: Vec<String> = table_columns(stream).map(|(name, _)| format!("\"{name}\"")).collect();
+    let marks = vec!["?"; columns.len()].join(", ");
+    let sql = format!("INSERT INTO \"{stream}\" ({}) VALUES ({marks}) ON CONFLICT DO NOTHING", columns.join(", "));
     let mut statement = connection.prepare_cached(&sql)?;
     let mut contradicted = Vec::new();
+    let mut source: Option<(&RowKey, i64)> = None;
     for row in rows {
-        bind_row(row, &mut statement)?;
-        if statement.raw_execute()? == 0 && !is_stored(connection, row)? {
+        // A batch is of one lane; its rows seldom are of two colleges.
+        let number = match source {
+            Some((known, number)) if is_same_source(known, row.key()) => number,
+            _ => source_of(connection, row.key())?,
+        };
+        source = Some((row.key(), number));
+        bind_row(row, number, &mut statement)?;
+        if statement.raw_execute()? == 0 && !is_stored(connection, row, number)? {
             contradicted.push(row.key());
         }
     }
@@ -145,14 +157,25 @@ fn insert_rows(connection: &Connection, stream: Stream, rows: &[&Row]) -> Result
     }
 }
 
+fn is_same_source(a: &RowKey, b: &RowKey) -> bool {
+    (&a.college, &a.gateway, a.lane) == (&b.college, &b.gateway, b.lane)
+}
+
+/// The number of a college, gateway and lane; it is given one where it has none.
+fn source_of(connection: &Connection, key: &RowKey) -> rusqlite::Result<i64> {
+    let params = (key.college.as_str(), key.gateway.as_str(), key.lane as i64);
+    let insert = "INSERT INTO sources (college, gateway, lane) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+    connection.prepare_cached(insert)?.execute(params)?;
+    let select = "SELECT source FROM sources WHERE college = ?1 AND gateway = ?2 AND lane = ?3";
+    connection.prepare_cached(select)?.query_row(params, |line| line.get(0))
+}
+
 /// Whether exactly this row is there.
-fn is_stored(connection: &Connection, row: &Row) -> rusqlite::Result<bool> {
+fn is_stored(connection: &Connection, row: &Row, source: i64) -> rusqlite::Result<bool> {
     let (stream, key) = (row.stream(), row.key());
-    let sql = format!(
-        "SELECT {} FROM \"{stream}\" WHERE college = ?1 AND gateway = ?2 AND lane = ?3 AND sequence = ?4 AND slice = ?5",
-        names(stream)
-    );
-    let params = (key.college.as_str(), key.gateway.as_str(), key.lane as i64, key.sequence as i64, key.slice);
+    let sql =
+        format!("SELECT {} FROM {} WHERE source = ?1 AND sequence = ?2 AND slice = ?3", names(stream), from(stream));
+    let params = (source, key.sequence as i64, key.slice);
     connection.prepare_cached(&sql)?.query_row(params, |line| Ok(read_row(stream, line)? == *row))
 }
 
@@ -168,7 +191,7 @@ fn classify(error: &DayError) -> StoreError {
     let text = error.to_string();
     let code = match error {
         DayError::Purging { .. } => return StoreError::Retry(text),
-        DayError::Newer { .. } => return StoreError::Stop(text),
+        DayError::Newer { .. } | DayError::Older { .. } => return StoreError::Stop(text),
         DayError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
             return StoreError::Retry(text);
         }

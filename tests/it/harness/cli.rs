@@ -16,7 +16,7 @@ pub struct Said {
 }
 
 impl Said {
-    fn of(output: Output) -> Self {
+    pub fn of(output: Output) -> Self {
         let said = Said {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -33,10 +33,23 @@ impl Said {
     }
 }
 
+/// The same command in a shell that may have so many files open.
+pub fn limited(command: &Command, descriptors: u64) -> Command {
+    let mut shell = Command::new("sh");
+    for (name, _) in command.get_envs().filter(|(_, value)| value.is_none()) {
+        shell.env_remove(name);
+    }
+    shell.arg("-c").arg(format!("ulimit -n {descriptors} && exec \"$0\" \"$@\""));
+    shell.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    shell
+}
+
 /// The program with a clean environment.
 pub fn command(config: Option<&Path>, state: &Path) -> Command {
     let mut command = Command::new(PROGRAM);
-    command.env_remove("STATE_DIRECTORY").env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET").env_remove("http_proxy");
+    for name in ["STATE_DIRECTORY", "RUST_LOG", "NOTIFY_SOCKET", "http_proxy", "https_proxy", "HTTPS_PROXY"] {
+        command.env_remove(name);
+    }
     command.arg("--state").arg(state).stdin(Stdio::null());
     if let Some(config) = config {
         command.arg("--config").arg(config);

@@ -1,8 +1,10 @@
 //! A name server of a few lines: every name under `.test` is on loopback, all others do not exist.
 //!
 //! `v6.<anything>.test` and `v6.test` have an IPv6 address only, `silent.test` is never answered, `gone.test` does not exist.
+//! A test gives other names the answers it wants: [`NameServer::answers`].
 
-use std::net::SocketAddr;
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use tokio::net::UdpSocket;
@@ -15,20 +17,29 @@ const TYPE_AAAA: u16 = 28;
 pub struct NameServer {
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<(String, u16)>>>,
+    written: Arc<Mutex<Written>>,
 }
+
+/// By name and kind: what is answered, one answer after the other; the last one stays.
+type Written = HashMap<(String, u16), VecDeque<Vec<IpAddr>>>;
 
 impl NameServer {
     pub async fn start() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
         let address = socket.local_addr().expect("a bound socket has an address");
-        let server = NameServer { address, asked: Arc::default() };
-        let asked = server.asked.clone();
+        let server = NameServer { address, asked: Arc::default(), written: Arc::default() };
+        let (asked, written) = (server.asked.clone(), server.written.clone());
         ecluse::tasks::spawn("name server", async move {
             let mut buffer = [0; 1500];
             while let Ok((n, client)) = socket.recv_from(&mut buffer).await {
                 let Some(question) = Question::parse(&buffer[..n]) else { continue };
                 asked.lock().expect("no panic").push((question.name.clone(), question.kind));
-                if let Some(answer) = question.answer() {
+                let answer = match next_answer(&written, &question) {
+                    // Nobody may keep it: the next may be another.
+                    Some(addresses) => Some(question.answer_with(&addresses, 0)),
+                    None => question.answer(),
+                };
+                if let Some(answer) = answer {
                     let _ = socket.send_to(&answer, client).await;
                 }
             }
@@ -36,10 +47,31 @@ impl NameServer {
         server
     }
 
+    /// From now on a name has these addresses, as it is asked for the first time, the second…; no answer may be kept.
+    pub fn answers(&self, name: &str, one_after_the_other: &[&[&str]]) {
+        let mut written = self.written.lock().expect("no panic");
+        for (kind, v6) in [(TYPE_A, false), (TYPE_AAAA, true)] {
+            let of_kind = |texts: &&[&str]| -> Vec<IpAddr> {
+                texts
+                    .iter()
+                    .map(|text| text.parse().expect("an address"))
+                    .filter(|ip: &IpAddr| ip.is_ipv6() == v6)
+                    .collect()
+            };
+            written.insert((name.to_owned(), kind), one_after_the_other.iter().map(of_kind).collect());
+        }
+    }
+
     /// How often an address of `name` was asked for (A records).
     pub fn times_asked(&self, name: &str) -> usize {
         self.asked.lock().expect("no panic").iter().filter(|(n, kind)| n == name && *kind == TYPE_A).count()
     }
+}
+
+fn next_answer(written: &Mutex<Written>, question: &Question<'_>) -> Option<Vec<IpAddr>> {
+    let mut written = written.lock().expect("no panic");
+    let answers = written.get_mut(&(question.name.clone(), question.kind))?;
+    if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }
 }
 
 struct Question<'a> {
@@ -75,23 +107,35 @@ impl<'a> Question<'a> {
         }
         let exists = self.name.ends_with(".test") && self.name != "gone.test";
         let v6_only = self.name.starts_with("v6.");
-        let data: &[u8] = match self.kind {
-            TYPE_A if exists && !v6_only => &[127, 0, 0, 1],
-            TYPE_AAAA if exists && v6_only => &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+        let addresses: &[IpAddr] = match self.kind {
+            TYPE_A if exists && !v6_only => &[IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)],
+            TYPE_AAAA if exists && v6_only => &[IpAddr::V6(std::net::Ipv6Addr::LOCALHOST)],
             _ => &[],
         };
-        let count = u8::from(!data.is_empty());
-        // QR, RD, RA; NXDOMAIN = 3.
-        let code = if exists { 0x80 } else { 0x83 };
-        let mut out = vec![self.id[0], self.id[1], 0x81, code, 0, 1, 0, count, 0, 0, 0, 0];
+        let mut answer = self.answer_with(addresses, 300);
+        if !exists {
+            answer[3] |= 3; // NXDOMAIN
+        }
+        Some(answer)
+    }
+
+    fn answer_with(&self, addresses: &[IpAddr], seconds: u32) -> Vec<u8> {
+        let count = u8::try_from(addresses.len()).expect("few addresses");
+        // QR, RD, RA.
+        let mut out = vec![self.id[0], self.id[1], 0x81, 0x80, 0, 1, 0, count, 0, 0, 0, 0];
         out.extend_from_slice(self.section);
-        if count == 1 {
+        for address in addresses {
+            let data = match address {
+                IpAddr::V4(v4) => v4.octets().to_vec(),
+                IpAddr::V6(v6) => v6.octets().to_vec(),
+            };
             out.extend_from_slice(&[0xc0, 12]); // the name of the question
             out.extend_from_slice(&self.kind.to_be_bytes());
-            out.extend_from_slice(&[0, 1, 0, 0, 1, 44]); // IN, 300 s
+            out.extend_from_slice(&[0, 1]); // IN
+            out.extend_from_slice(&seconds.to_be_bytes());
             out.extend_from_slice(&(data.len() as u16).to_be_bytes());
-            out.extend_from_slice(data);
+            out.extend_from_slice(&data);
         }
-        Some(out)
+        out
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,11 @@ impl Gateway {
     /// Starts a gateway on the ports that the site names, or says how it ended.
     pub async fn try_start(site: &Site) -> Result<Self, NotReady> {
         let config = site.write_config();
-        let mut gateway = Gateway::spawn(Some(&config), &site.state(), site.proxy());
+        let mut command = cli::command(Some(&config), &site.state());
+        if let Some(descriptors) = site.descriptors {
+            command = cli::limited(&command, descriptors);
+        }
+        let mut gateway = Gateway::spawn_command(command, Some(&config), &site.state(), site.proxy());
         gateway.proxy_v6 = site.proxy_v6();
         gateway.wait_ready().await?;
         Ok(gateway)
@@ -59,7 +63,10 @@ impl Gateway {
 
     /// Starts the process and waits for nothing.
     pub fn spawn(config: Option<&Path>, state: &Path, proxy: SocketAddr) -> Self {
-        let mut command = cli::command(config, state);
+        Gateway::spawn_command(cli::command(config, state), config, state, proxy)
+    }
+
+    fn spawn_command(mut command: Command, config: Option<&Path>, state: &Path, proxy: SocketAddr) -> Self {
         command.arg("run").stdout(Stdio::null()).stderr(Stdio::piped());
         let started = Instant::now();
         let mut child = command.spawn().unwrap_or_else(|e| panic!("starting {}: {e}", cli::PROGRAM));
@@ -169,6 +176,14 @@ impl Gateway {
     /// The one row about a host.
     pub async fn row(&self, host: &str) -> Value {
         self.rows(1, &["--host", host]).await.remove(0)
+    }
+
+    /// User and system time so far, in ticks of the clock (proc(5), `stat`; 100 a second).
+    pub fn cpu_ticks(&self) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("a living process");
+        // The name in brackets may hold blanks; utime and stime are the 14th and 15th field.
+        let fields = text.rsplit(')').next().unwrap_or_default();
+        fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
     }
 
     /// A line of /proc/PID/status in KiB: `VmRSS`, `VmHWM`, `RssAnon`.

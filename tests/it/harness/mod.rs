@@ -9,12 +9,17 @@ pub mod browser;
 pub mod cli;
 pub mod dns;
 pub mod gateway;
+pub mod mirror;
 pub mod origin;
 pub mod raw;
+pub mod readers;
+pub mod recorder;
 pub mod reply;
 pub mod school;
 pub mod site;
+pub mod table;
 pub mod tls;
+pub mod websocket;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -97,6 +102,16 @@ pub fn ipv6() -> bool {
         skip("ipv6", "nothing can listen on ::1");
     }
     works
+}
+
+/// Whether the long forms of tests are asked for (`tests/run --full`).
+pub fn full() -> bool {
+    std::env::var_os("ECLUSE_TEST_FULL").is_some()
+}
+
+/// How much of something a test does: `$VARIABLE`, else a number that every day has time for.
+pub fn amount(variable: &str, everyday: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(everyday)
 }
 
 /// A program of the machine, or a loud skip.

@@ -6,6 +6,8 @@
 //! | `/echo` | the request's body, streamed back as it arrives |
 //! | `/count` | how many bytes the body had |
 //! | `/status/N` | that status |
+//! | `/page` | the page that the test gave |
+//! | `/etag` | a page with an entity tag, or 304 to who has it |
 //! | anything else | `hello from <host>` |
 
 use std::convert::Infallible;
@@ -53,6 +55,7 @@ pub struct Ledger {
     connections: Mutex<Vec<SocketAddr>>,
     requests: Mutex<Vec<Seen>>,
     server_names: Mutex<Vec<(SocketAddr, String)>>,
+    page: Mutex<String>,
     sent: AtomicU64,
     received: AtomicU64,
 }
@@ -136,6 +139,11 @@ impl Origin {
     pub fn requests(&self) -> Vec<Seen> {
         self.ledger.requests()
     }
+
+    /// What `/page` is from now on.
+    pub fn serve_page(&self, page: String) {
+        *self.ledger.page.lock().expect("no panic") = page;
+    }
 }
 
 async fn serve_tls(stream: TcpStream, peer: SocketAddr, acceptor: TlsAcceptor, ledger: Arc<Ledger>) {
@@ -183,6 +191,21 @@ async fn answer(request: Request<Incoming>, peer: SocketAddr, ledger: Arc<Ledger
         (Some("status"), Some(status)) => {
             let mut response = text(String::new());
             *response.status_mut() = StatusCode::from_u16(status as u16).unwrap_or(StatusCode::BAD_REQUEST);
+            response
+        }
+        (Some("page"), _) => {
+            let mut response = text(ledger.page.lock().expect("no panic").clone());
+            response.headers_mut().insert("content-type", http::HeaderValue::from_static("text/html; charset=utf-8"));
+            response
+        }
+        (Some("etag"), _) if request.headers().contains_key("if-none-match") => {
+            let mut response = text(String::new());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response
+        }
+        (Some("etag"), _) => {
+            let mut response = text("a tagged page\n".to_owned());
+            response.headers_mut().insert("etag", http::HeaderValue::from_static("\"one\""));
             response
         }
         _ => {

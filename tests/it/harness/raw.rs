@@ -8,6 +8,15 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use super::reply::{Head, Reply, finish, read_head};
 use super::soon;
 
+/// How the other side ended a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// In order (FIN).
+    Closed,
+    /// Broken off (RST).
+    Reset,
+}
+
 /// One end of a TCP connection in a test's hands.
 #[derive(Debug)]
 pub struct Line {
@@ -49,6 +58,11 @@ impl Line {
         let _ = self.stream.shutdown().await;
     }
 
+    /// Breaks off: the other side hears a reset and no end.
+    pub fn reset(self) {
+        self.stream.set_zero_linger().expect("an open socket");
+    }
+
     /// Exactly `n` bytes.
     pub async fn hear(&mut self, n: usize) -> Vec<u8> {
         soon(&format!("hearing {n} bytes"), async {
@@ -60,6 +74,17 @@ impl Line {
         .await;
         let rest = self.pending.split_off(n);
         std::mem::replace(&mut self.pending, rest)
+    }
+
+    /// Exactly `n` bytes, or `None` when the other side leaves first, whenever that is.
+    pub async fn try_hear(&mut self, n: usize) -> Option<Vec<u8>> {
+        while self.pending.len() < n {
+            if self.stream.read_buf(&mut self.pending).await.unwrap_or(0) == 0 {
+                return None;
+            }
+        }
+        let rest = self.pending.split_off(n);
+        Some(std::mem::replace(&mut self.pending, rest))
     }
 
     /// These bytes and no others come next.
@@ -87,10 +112,16 @@ impl Line {
 
     /// Everything until the other side closes; a reset counts as closing.
     pub async fn hear_all(&mut self) -> Vec<u8> {
+        self.hear_end().await.0
+    }
+
+    /// Everything until the other side ends the connection, and how it does.
+    pub async fn hear_end(&mut self) -> (Vec<u8>, End) {
         soon("hearing the other side close", async {
             loop {
                 match self.stream.read_buf(&mut self.pending).await {
-                    Ok(0) | Err(_) => return std::mem::take(&mut self.pending),
+                    Ok(0) => return (std::mem::take(&mut self.pending), End::Closed),
+                    Err(_) => return (std::mem::take(&mut self.pending), End::Reset),
                     Ok(_) => {}
                 }
             }

@@ -167,6 +167,8 @@ pub struct Site {
     pub explicit: Vec<SocketAddr>,
     /// Tables of the configuration, as TOML text by table name; a test adds or replaces what it needs.
     pub tables: BTreeMap<String, String>,
+    /// How many files the gateway may have open; `None`: as many as the test.
+    pub descriptors: Option<u64>,
 }
 
 impl Site {
@@ -177,7 +179,7 @@ impl Site {
         if std::net::TcpListener::bind("[::1]:0").is_ok() {
             explicit.push(SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port)));
         }
-        let mut site = Site { folder, explicit, tables: BTreeMap::new() };
+        let mut site = Site { folder, explicit, tables: BTreeMap::new(), descriptors: None };
         std::fs::create_dir_all(site.rules().join("lists")).expect("a writable folder");
         std::fs::create_dir_all(site.state()).expect("a writable folder");
         site.set(
@@ -249,6 +251,11 @@ impl Site {
         *listen = format!("explicit = [{}]\n{listen}", explicit.join(", "));
         let rules = tables.entry("rules".into()).or_default();
         *rules = format!("directory = {:?}\n{rules}", self.rules().display().to_string());
+        // A test's browsers are one address and in a hurry: the rate of one device is for the tests that are about it.
+        let limits = tables.entry("limits".into()).or_default();
+        if !limits.contains("requests_per_second") {
+            limits.push_str("\nrequests_per_second = 100000\nrequest_burst = 100000");
+        }
         tables.iter().map(|(name, body)| format!("[{name}]\n{body}\n\n")).collect()
     }
 

@@ -1,0 +1,33 @@
+//! How many files this process may have open decides how many flows it can carry.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::config::Limits;
+
+/// For files, the journal's segments, listening sockets, the store and connections that are being turned away.
+const RESERVED: u64 = 160;
+/// A flow has a socket on each side.
+const PER_FLOW: u64 = 2;
+/// Fewer than that is no gateway.
+const FLOWS_MIN: usize = 8;
+
+/// Raises the soft limit to the hard one, and lowers the number of flows to what fits, with a word about it: running
+/// out of descriptors in the middle of traffic hits whoever comes next, a limit hits who has most.
+pub fn fit(limits: &mut Limits) {
+    let given = getrlimit(Resource::Nofile);
+    if given.current != given.maximum {
+        // Where that is refused, what was given is what there is.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: given.maximum, maximum: given.maximum });
+    }
+    let Some(descriptors) = getrlimit(Resource::Nofile).current else { return };
+    let room = usize::try_from(descriptors.saturating_sub(RESERVED) / PER_FLOW).unwrap_or(usize::MAX).max(FLOWS_MIN);
+    if limits.flows > room {
+        tracing::warn!(
+            flows = room,
+            configured = limits.flows,
+            descriptors,
+            "fewer flows than `[limits] flows` fit into this process: raise `LimitNOFILE=` of the service"
+        );
+        limits.flows = room;
+    }
+}

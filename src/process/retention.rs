@@ -1,0 +1,66 @@
+//! Deletes on the day what may no longer be kept: at the start, then once an hour, by the process that owns the store.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::access::{Stream, Timestamp};
+use crate::accesslog::{purge_sealed, sealed_folder};
+use crate::audit::retention::{ClockWatch, Durations};
+use crate::audit::trail;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::gateway::Gateway;
+use crate::store::Embedded;
+
+const EVERY: Duration = Duration::from_secs(3600);
+
+/// Keeps the durations of the configuration in force, for ever.
+pub async fn keep(store: Embedded, gateway: Arc<Gateway>, clock: Clock) {
+    let mut watch = ClockWatch::new(&gateway.snapshot().config.store.directory);
+    let started = Instant::now();
+    let mut tick = tokio::time::interval(EVERY);
+    loop {
+        tick.tick().await;
+        match watch.believes(clock.now(), started.elapsed()) {
+            Ok(Some(now)) => {
+                let config = gateway.snapshot().config.clone();
+                delete(&store, &config, now).await;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "the clock cannot be checked, so nothing is deleted"),
+        }
+    }
+}
+
+async fn delete(store: &Embedded, config: &Config, now: Timestamp) {
+    let durations = Durations {
+        accesses_days: config.retention.accesses_days,
+        connections_days: config.retention.connections_days,
+    };
+    for stream in Stream::ALL {
+        match store.purge(*stream, durations.first_kept(*stream, now)).await {
+            Ok(purged) => {
+                for gone in purged {
+                    tracing::info!(%stream, day = %Timestamp::start_of_day(gone.day), rows = gone.rows,
+                        "a day is past its duration: its rows are deleted");
+                    let written =
+                        trail::purged(&config.paths.state, now, *stream, gone.day, gone.rows, durations.of(*stream));
+                    if let Err(error) = written {
+                        tracing::error!(%error, "what was deleted does not stand in the trail");
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, %stream, "rows past their duration are still there"),
+        }
+    }
+    // Nobody is left to be named by them.
+    let folder = sealed_folder(&config.journal.directory);
+    let before = durations.first_kept_of_all(now);
+    let purged = tokio::task::spawn_blocking(move || purge_sealed(&folder, before)).await;
+    match purged {
+        Ok(Ok(0)) => {}
+        Ok(Ok(files)) => tracing::info!(files, "sealed names past their duration are deleted"),
+        Ok(Err(error)) => tracing::error!(%error, "sealed names past their duration are still there"),
+        Err(error) => tracing::error!(%error, "sealed names past their duration are still there"),
+    }
+}

@@ -1,0 +1,31 @@
+//! First bytes: whatever they are and however they are cut, the answer is the same, and none is taken back.
+
+#![no_main]
+
+use ecluse::detect::{Detector, Step, detect};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    // TLS records that no connection begins with are told by as many bytes as there are: more of them may change it.
+    let middle = matches!(bytes.first(), Some(20 | 21 | 23));
+    let whole = detect(bytes);
+    let mut growing = Detector::default();
+    let mut decided = None;
+    for end in 0..=bytes.len() {
+        let step = growing.look(&bytes[..end]);
+        match (&decided, step) {
+            (None, Step::Done(signature)) => {
+                decided = Some(signature);
+                break;
+            }
+            (_, step) => assert_eq!(step, detect(&bytes[..end]), "byte by byte, after {end}"),
+        }
+    }
+    match (decided, whole) {
+        _ if middle => {}
+        (Some(early), Step::Done(late)) => assert_eq!(early.protocol, late.protocol, "more bytes changed the answer"),
+        (Some(early), Step::Need) => panic!("{early:?} after a part, and nothing after the whole"),
+        (None, Step::Done(late)) => panic!("{late:?} at once, and nothing byte by byte"),
+        (None, Step::Need) => {}
+    }
+});
