@@ -53,7 +53,11 @@ fn peer(ads: &Image, folder: &Path, asked: &[Asked<'_>], whole: &Cost) {
     let cost = measure(asked, |asked| asked, blocks);
     print("the same by the `adblock` crate", asked.len(), &cost, Aim::default());
     let agree = asked.iter().filter(|asked| is_listed(ads, asked, true) == blocks(asked)).count();
-    println!("        read in {:.2} s; {:.1} times the time of ours with UT1 on top (aim 5)", took.as_secs_f64(), cost.mean / whole.mean);
+    println!(
+        "        read in {:.2} s; {:.1} times the time of ours with UT1 on top (aim 5)",
+        took.as_secs_f64(),
+        cost.mean / whole.mean
+    );
     println!("        {:.2} % of the verdicts are the same", 100.0 * agree as f64 / asked.len() as f64);
     assert!(agree * 100 > asked.len() * 95);
 }
