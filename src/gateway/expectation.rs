@@ -30,10 +30,8 @@ impl Wanted {
     pub fn asked<B>(request: &mut Request<B>) -> Option<Wanted> {
         request.headers().get(EXPECT)?;
         let told = Arc::new(Notify::new());
-        let wanted = Wanted {
-            told: Box::pin(told.clone().notified_owned()),
-            patience: Box::pin(tokio::time::sleep(PATIENCE)),
-        };
+        let wanted =
+            Wanted { told: Box::pin(told.clone().notified_owned()), patience: Box::pin(tokio::time::sleep(PATIENCE)) };
         hyper::ext::on_informational(request, move |informational| {
             if informational.status() == StatusCode::CONTINUE {
                 told.notify_one();

@@ -129,9 +129,10 @@ async fn four_hundred_slow_clients_are_let_go_in_time_and_honest_ones_served_mea
     let attacks = [
         Attack { name: "slow headers", arguments: &["-H", "-i", "1"], path: "/", limit },
         Attack { name: "slow body", arguments: &["-B", "-i", "5", "-s", "8192"], path: "/count", limit },
+        // It reads on in its own buffer after a reset: in a few seconds it must be through, to notice.
         Attack {
             name: "slow read",
-            arguments: &["-X", "-w", "10", "-y", "20", "-n", "5", "-z", "32"],
+            arguments: &["-X", "-w", "10", "-y", "20", "-n", "1", "-z", "1024"],
             path: "/bytes/4000000",
             limit,
         },
