@@ -51,14 +51,14 @@ pub fn find_end(bytes: &[u8], searched: &mut usize, limits: &FramingLimits) -> R
         if at == 0 || bytes[at - 1] != b'\r' {
             return Err(Fault::BareLf);
         }
+        if at >= limits.head_bytes {
+            return Err(if *searched == 0 { Fault::TargetTooLong } else { Fault::HeadTooLarge });
+        }
         if *searched == 0 {
             // What speaks another protocol is told so by its first line, and not after the limit of time.
             read_request_line(&bytes[..at - 1])?;
         }
         *searched = at + 1;
-        if *searched > limits.head_bytes {
-            return Err(Fault::HeadTooLarge);
-        }
         if at >= 3 && bytes[at - 2] == b'\n' {
             return Ok(Some(at + 1));
         }

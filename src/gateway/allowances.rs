@@ -17,8 +17,8 @@ use crate::metrics::METRICS;
 
 /// Clients that are remembered at once. A school has a few thousand addresses; beyond that, newcomers share one.
 const CLIENTS_MAX: usize = 65_536;
-/// Connections beyond a limit that still get an answer which says so. Beyond these they are closed at once.
-const ANSWERED_BEYOND: usize = 64;
+/// Connections beyond the limits that are kept until they have had an answer which says so; more are closed at once.
+const SURPLUS_MAX: usize = 64;
 /// A client without a connection is remembered this long: its rate must not start anew with each connection.
 const REMEMBERED: Duration = Duration::from_secs(120);
 
@@ -28,6 +28,8 @@ pub struct Allowances {
     clients: Mutex<HashMap<IpAddr, Arc<Allowance>>>,
     /// Connections of all clients.
     open: Arc<AtomicUsize>,
+    /// Those beyond the limits that wait for their answer.
+    surplus: Arc<AtomicUsize>,
 }
 
 /// What one client has, and may have.
@@ -55,28 +57,45 @@ pub enum Standing {
 #[derive(Debug)]
 pub struct Taken {
     allowance: Arc<Allowance>,
-    open: Arc<AtomicUsize>,
+    counted: Counted,
     pub standing: Standing,
 }
 
+/// Where a connection is counted.
+#[derive(Debug)]
+enum Counted {
+    Place(Arc<AtomicUsize>),
+    Surplus(Arc<AtomicUsize>),
+    Not,
+}
+
+/// Adds one where that stays within `most`.
+fn count_up_to(count: &AtomicUsize, most: usize) -> bool {
+    count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < most).then_some(n + 1)).is_ok()
+}
+
 impl Allowances {
-    /// Counts a new connection.
+    /// Counts a new connection. One that is beyond a limit takes no place: it stays for its answer, among few.
     pub fn take(&self, client: IpAddr, limits: &Limits) -> Taken {
-        let allowance = self.of(client, limits);
-        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
-        let connections = allowance.connections.fetch_add(1, Ordering::Relaxed) + 1;
-        let per_client = limits.connections_per_client.min((limits.flows / 2).max(1));
-        let standing = if connections > per_client + ANSWERED_BEYOND || open > limits.flows + ANSWERED_BEYOND {
-            Standing::FarOver
-        } else if connections > per_client {
-            Standing::ClientOver
-        } else if open > limits.flows {
-            Standing::AllOver
-        } else {
-            Standing::Within
-        };
         METRICS.connections_open.up();
-        Taken { allowance, open: self.open.clone(), standing }
+        let allowance = self.of(client, limits);
+        let per_client = limits.connections_per_client.min((limits.flows / 2).max(1));
+        let beyond = if !count_up_to(&allowance.connections, per_client) {
+            Some(Standing::ClientOver)
+        } else if !count_up_to(&self.open, limits.flows) {
+            allowance.connections.fetch_sub(1, Ordering::Relaxed);
+            Some(Standing::AllOver)
+        } else {
+            None
+        };
+        let Some(standing) = beyond else {
+            return Taken { allowance, counted: Counted::Place(self.open.clone()), standing: Standing::Within };
+        };
+        if count_up_to(&self.surplus, SURPLUS_MAX) {
+            Taken { allowance, counted: Counted::Surplus(self.surplus.clone()), standing }
+        } else {
+            Taken { allowance, counted: Counted::Not, standing: Standing::FarOver }
+        }
     }
 
     fn of(&self, client: IpAddr, limits: &Limits) -> Arc<Allowance> {
@@ -125,9 +144,17 @@ impl Taken {
 impl Drop for Taken {
     fn drop(&mut self) {
         METRICS.connections_open.down();
-        self.open.fetch_sub(1, Ordering::Relaxed);
         *self.allowance.left.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        self.allowance.connections.fetch_sub(1, Ordering::Relaxed);
+        match &self.counted {
+            Counted::Place(open) => {
+                open.fetch_sub(1, Ordering::Relaxed);
+                self.allowance.connections.fetch_sub(1, Ordering::Relaxed);
+            }
+            Counted::Surplus(surplus) => {
+                surplus.fetch_sub(1, Ordering::Relaxed);
+            }
+            Counted::Not => {}
+        }
     }
 }
 
@@ -170,6 +197,7 @@ mod tests {
         let kept: Vec<Taken> = (0..66).map(|_| allowances.take(client(1), &limits)).collect();
         assert_eq!(kept[64].standing, Standing::ClientOver);
         assert_eq!(kept[65].standing, Standing::FarOver);
+        assert_eq!(allowances.take(client(2), &limits).standing, Standing::Within, "the surplus takes nobody's place");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::policy::RelayPermit;
 use super::answer::Failure;
 use super::body::{OnComplete, ReplyBody, RequestBody, ResponseBody};
 use super::connection::ClientConnection;
+use super::expectation::Wanted;
 use super::flows::AccessFlow;
 use super::intent::ConnectionIntent;
 use super::origins::{Link, SendError};
@@ -202,7 +203,10 @@ async fn send(
     let may_be_asked_twice = link.is_used() && body.is_none() && upgrade.is_none() && head.method.is_safe();
     let again = may_be_asked_twice.then(|| head.clone());
     let body = RequestBody::new(body, flow.counts().clone(), stall);
-    match link.send(permit, Request::from_parts(head, body), stall).await {
+    let mut request = Request::from_parts(head, body);
+    let wanted = Wanted::asked(&mut request);
+    request.body_mut().waits_for(wanted);
+    match link.send(permit, request, stall).await {
         Ok((response, permit)) => match upgrade {
             Some(upgrade) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 METRICS.accesses_tunnelled.add(1);
@@ -226,8 +230,7 @@ async fn send(
             // Where it was the client's bytes, we know more of it than the origin's side does.
             let (failure, ending) = match connection.phase.ending() {
                 Some(ending @ Ending::ClientInvalid) => (Failure::RequestUnreadable, ending),
-                Some(ending) => (failure, ending),
-                None => (failure, ending),
+                client => (failure, client.unwrap_or(ending)),
             };
             Err(Unsent::Failed(end_failed(flow, failure, ending)))
         }
