@@ -75,7 +75,6 @@ impl ClientConnection {
         record.ending = ending;
         record.strip_if_help_line();
         if let Err(error) = self.gateway.log.append_connection(&record) {
-            METRICS.append_failures.add(1);
             tracing::error!(%error, "a client's connection could not be written to the journal");
         }
     }
