@@ -19,7 +19,6 @@ use crate::config::Limits;
 use crate::framing::{Fault, FramingLimits};
 use crate::identity::{self, Occupant};
 use crate::listen::Accepted;
-use crate::metrics::METRICS;
 
 use super::allowances::{Standing, Taken};
 use super::answer::Failure;
