@@ -1,6 +1,7 @@
 //! HTTP/1: a request line (RFC 9112 §3).
 //!
-//! It is told by its first word and its last, `HTTP/1.x`. What is wrong in between is not judged here: lenient servers
+//! It is told by its first word and its last, `HTTP/1.x`; after a method that browsers use, any word that speaks of HTTP will
+//! do. What is wrong in between is not judged here: lenient servers
 //! take much of it, so it has to reach the one that parses requests, and not pass as something else.
 
 use super::{Fault, Guess, Signature};
@@ -22,8 +23,8 @@ pub(super) struct RequestLine {
 /// A request line as far as it is there.
 enum Line<'a> {
     /// What follows the method, without the end of line.
-    Whole(&'a [u8]),
-    /// The method is there and one of [`KNOWN`].
+    Whole(&'a [u8], Method),
+    /// The method is there and is [`Method::Known`].
     Begun,
     /// It may be one.
     Cut,
@@ -31,11 +32,20 @@ enum Line<'a> {
     None,
 }
 
+/// The first word of a line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Method {
+    /// One of [`KNOWN`].
+    Known,
+    Any,
+}
+
 impl RequestLine {
     pub fn look(&mut self, bytes: &[u8]) -> Guess {
         match self.read(bytes) {
-            Line::Whole(line) if ends_in_http1(line) => Guess::Yes(Signature::of(Protocol::Http)),
-            Line::Whole(_) | Line::None => Guess::No,
+            Line::Whole(line, _) if ends_in_http1(line) => Guess::Yes(Signature::of(Protocol::Http)),
+            Line::Whole(line, Method::Known) if ends_in_some_http(line) => Guess::Yes(Signature::of(Protocol::Http)),
+            Line::Whole(..) | Line::None => Guess::No,
             Line::Begun | Line::Cut => Guess::Perhaps,
         }
     }
@@ -65,7 +75,9 @@ impl RequestLine {
         let stop = rest[from..].iter().position(|&b| ends_line(b) || (!known && is_binary(b)));
         self.searched = bytes.len();
         match stop.map(|at| from + at) {
-            Some(at) if ends_line(rest[at]) => Line::Whole(&rest[..at]),
+            Some(at) if ends_line(rest[at]) => {
+                Line::Whole(&rest[..at], if known { Method::Known } else { Method::Any })
+            }
             Some(_) => Line::None,
             None if known => Line::Begun,
             None => Line::Cut,
@@ -80,6 +92,13 @@ fn ends_in_http1(line: &[u8]) -> bool {
     let Some((target, version)) = line.split_last_chunk::<8>() else { return false };
     let [name @ .., b'1', b'.', minor] = version else { return false };
     name.eq_ignore_ascii_case(b"HTTP/") && minor.is_ascii_digit() && target.last().is_none_or(|&b| is_blank(b))
+}
+
+/// A target and then `IHTTP/1.0`, `HTTP/2.0`, `HTTP/1.1x`: there are servers that look no closer at a version.
+fn ends_in_some_http(line: &[u8]) -> bool {
+    let mut words = line.split(|&b| is_blank(b)).filter(|word| !word.is_empty());
+    let (Some(_target), Some(last)) = (words.next(), words.next_back()) else { return false };
+    last.windows(5).any(|part| part.eq_ignore_ascii_case(b"HTTP/"))
 }
 
 /// RFC 9110 §5.6.2.

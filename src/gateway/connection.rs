@@ -19,7 +19,6 @@ use crate::config::Limits;
 use crate::framing::{Fault, FramingLimits};
 use crate::identity::{self, Occupant};
 use crate::listen::Accepted;
-use crate::metrics::METRICS;
 
 use super::allowances::{Standing, Taken};
 use super::answer::Failure;
@@ -75,7 +74,6 @@ impl ClientConnection {
         record.ending = ending;
         record.strip_if_help_line();
         if let Err(error) = self.gateway.log.append_connection(&record) {
-            METRICS.append_failures.add(1);
             tracing::error!(%error, "a client's connection could not be written to the journal");
         }
     }

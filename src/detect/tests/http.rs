@@ -31,6 +31,8 @@ fn what_lenient_servers_take_for_http_is_http() {
         "GET  /  HTTP/1.1  \r\n",
         "GET HTTP/1.1\r\n",
         "GET / HTTP/1.9\r\n",
+        "GET / HTTP/2.0\r\n",
+        "GET /music IHTTP/1.0\r\n",
         "GET / HTTP/1.1\rHost: a",
         "GET /a b HTTP/1.1\r\n",
         "GET /\x01 HTTP/1.1\r\n",
