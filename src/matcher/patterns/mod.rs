@@ -1,6 +1,6 @@
 //! Expressions: regular expressions over host and path.
 //!
-//! Of each expression the literals are taken of which a match must hold at least one ([`required`]); all of them are
+//! Of each expression the literals are taken of which a match must hold at least one (`required`); all of them are
 //! looked for at once ([`GramSet`]), and an expression runs only where one of its own was seen. Those that require none
 //! share one `RegexSet`. A host alone is asked only where an expression can match one.
 //!
