@@ -9,7 +9,7 @@
 //!
 //! **Lines.** One JSON object per line. `previous` is the SHA-256 of the line before, without its line feed, across files; 64
 //! zeros in the first of all. `number` counts lines from 1. So a line that is altered, removed or moved breaks the chain at
-//! the next one, and [`verify`] names it. What a chain cannot show is that its *end* was cut off: note the head that
+//! the next one, and [`verify()`] names it. What a chain cannot show is that its *end* was cut off: note the head that
 //! `verify` gives (the monthly report does) and compare it later.
 //!
 //! **A crash** in the middle of a line leaves it without its line feed. The next writer adds the line feed and goes on: what

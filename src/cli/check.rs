@@ -18,7 +18,7 @@ pub const EXIT_PROBLEMS: u8 = 64;
 /// Checks configuration, policy, people and catalogue of lists; with `--rules` also what the policy expects of itself.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CheckArgs {
-    /// Compile the lists where needed and run every [[expect]] of the policy.
+    /// Compile the lists where needed and run every `[[expect]]` of the policy.
     #[arg(long)]
     pub rules: bool,
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+use crate::access::Timestamp;
 use crate::config::Config;
 use crate::gateway::control::{Status, ask_status};
 
@@ -57,7 +58,19 @@ fn in_words(status: &Status) -> String {
         text.push_str(&format!("\nthe reload of {} changed nothing:\n{}\n\n", rejected.at, rejected.why));
     }
     for (name, value) in &status.figures {
+        let (name, value) = match name.strip_suffix("_us") {
+            Some(name) => (name, instant(*value)),
+            None => (name.as_str(), value.to_string()),
+        };
         text.push_str(&format!("{:<24} {value}\n", name.replace('_', " ")));
     }
     text
+}
+
+/// Figures that are instants count microseconds; 0 is none yet.
+fn instant(micros: u64) -> String {
+    match i64::try_from(micros) {
+        Ok(0) | Err(_) => "never".to_owned(),
+        Ok(micros) => Timestamp::from_micros(micros).to_string(),
+    }
 }

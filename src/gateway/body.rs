@@ -19,9 +19,9 @@ use tokio::time::{Instant, Sleep};
 use crate::access::Ending;
 use crate::relay::Counts;
 
-use super::client_io::Phase;
 use super::expectation::Wanted;
 use super::flows::AccessFlow;
+use super::phase::Phase;
 use super::{headers, origin_fault};
 
 /// Why a body stopped before its end.

@@ -11,8 +11,6 @@ use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -22,13 +20,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use crate::access::Ending;
 use crate::framing::{Fault, Framer, FramingLimits, Step};
+
+use super::pace::{Pace, poll_timer};
+use super::phase::Phase;
 
 /// Read from a client at once while a head is looked for; a browser's head fits.
 const READ: usize = 8 * 1024;
-/// What a client has to send or take in each [`Deadlines::pace`] while we wait for it.
-const PACE_BYTES: u64 = 1024;
 /// How long, and how much, a closed connection is still listened to: what is unread when a socket closes makes the
 /// kernel reset it, and the answer on its way is lost (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(2);
@@ -41,74 +39,6 @@ thread_local! {
     static SCRATCH: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
 }
 
-/// What the connection and its service know of each other.
-#[derive(Debug, Clone)]
-pub struct Phase(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    /// No request is arriving or being served.
-    idle: AtomicBool,
-    /// What was wrong with the head in whose place the next request stands.
-    fault: Mutex<Option<Fault>>,
-    /// The fault of a head or a body that ended the connection, if one did.
-    last: Mutex<Option<Fault>>,
-    /// The client neither sent nor took enough in time.
-    stalled: AtomicBool,
-}
-
-impl Phase {
-    fn new() -> Self {
-        Phase(Arc::new(Shared {
-            idle: AtomicBool::new(true),
-            fault: Mutex::default(),
-            last: Mutex::default(),
-            stalled: AtomicBool::new(false),
-        }))
-    }
-
-    /// Whether the client could be sent away without losing anything.
-    pub fn is_idle(&self) -> bool {
-        self.0.idle.load(Ordering::Relaxed)
-    }
-
-    /// The fault in whose place the request stands that is being served.
-    pub fn take_fault(&self) -> Option<Fault> {
-        lock(&self.0.fault).take()
-    }
-
-    /// How the connection ended, where it was the client's doing.
-    pub fn ending(&self) -> Option<Ending> {
-        match *lock(&self.0.last) {
-            Some(Fault::TooSlow) => Some(Ending::TimedOut),
-            Some(Fault::HeadTooLarge | Fault::TargetTooLong | Fault::TooManyFields) => Some(Ending::OverLimit),
-            Some(_) => Some(Ending::ClientInvalid),
-            None if self.0.stalled.load(Ordering::Relaxed) => Some(Ending::TimedOut),
-            None => None,
-        }
-    }
-
-    fn is_now_idle(&self, idle: bool) {
-        self.0.idle.store(idle, Ordering::Relaxed);
-    }
-
-    fn set_fault(&self, fault: Fault, in_head: bool) {
-        *lock(&self.0.last) = Some(fault);
-        if in_head {
-            *lock(&self.0.fault) = Some(fault);
-        }
-    }
-
-    fn set_stalled(&self) {
-        self.0.stalled.store(true, Ordering::Relaxed);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // What is inside is whole whoever panicked.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// How long the waits may last.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
@@ -116,7 +46,7 @@ pub struct Deadlines {
     pub idle: Duration,
     /// From then to the end of its head.
     pub head: Duration,
-    /// For [`PACE_BYTES`] of a body, or for the client to take as many.
+    /// For 1 KiB of a body, or for the client to take as much.
     pub pace: Duration,
 }
 
@@ -318,49 +248,6 @@ impl ClientIo {
             self.hand_on_in_place(buf);
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-/// One timer for all waits of a kind: set anew only when it would fire too early or too late.
-fn poll_timer(timer: &mut Option<Pin<Box<Sleep>>>, until: Instant, cx: &mut Context<'_>) -> Poll<()> {
-    let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
-    if timer.deadline() != until {
-        timer.as_mut().reset(until);
-    }
-    timer.as_mut().poll(cx)
-}
-
-/// A limit of pace: of the time that we wait for the client, each stretch of a given length must see
-/// [`PACE_BYTES`] move. Time in which we do not wait for it does not count.
-#[derive(Debug, Default)]
-struct Pace {
-    /// Waited so far in the present stretch, and moved in it.
-    waited: Duration,
-    moved: u64,
-    since: Option<Instant>,
-}
-
-impl Pace {
-    fn moved(&mut self, n: usize) {
-        self.moved += n as u64;
-        if let Some(since) = self.since.take() {
-            self.waited += since.elapsed();
-        }
-        if self.moved >= PACE_BYTES {
-            (self.waited, self.moved) = (Duration::ZERO, 0);
-        }
-    }
-
-    /// Nothing moves now: ready when the stretch is over.
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        timer: &mut Option<Pin<Box<Sleep>>>,
-        stretch: Duration,
-    ) -> Poll<io::Error> {
-        let since = *self.since.get_or_insert_with(Instant::now);
-        ready!(poll_timer(timer, since + stretch.saturating_sub(self.waited), cx));
-        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the client neither sent nor took enough in time"))
     }
 }
 

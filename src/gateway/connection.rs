@@ -19,13 +19,13 @@ use crate::config::Limits;
 use crate::framing::{Fault, FramingLimits};
 use crate::identity::{self, Occupant};
 use crate::listen::Accepted;
-use crate::metrics::METRICS;
 
 use super::allowances::{Standing, Taken};
 use super::answer::Failure;
 use super::body::ReplyBody;
-use super::client_io::{ClientIo, Deadlines, Phase};
+use super::client_io::{ClientIo, Deadlines};
 use super::origins::Origins;
+use super::phase::Phase;
 use super::record::connection_record;
 use super::reply::Reply;
 use super::{Gateway, Snapshot, http, own_pages, tunnel};
@@ -74,7 +74,6 @@ impl ClientConnection {
         record.ending = ending;
         record.strip_if_help_line();
         if let Err(error) = self.gateway.log.append_connection(&record) {
-            METRICS.append_failures.add(1);
             tracing::error!(%error, "a client's connection could not be written to the journal");
         }
     }

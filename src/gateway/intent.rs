@@ -2,7 +2,8 @@
 //!
 //! No dial before both are there, that of the connection and that of the access that goes over it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::access::Access;
 use crate::accesslog::{AccessLog, AppendError};
@@ -73,7 +74,14 @@ pub fn write_access_intent(
     }
 }
 
+/// Said when it begins and once a minute: each refused access comes by here.
 fn untraceable(error: &AppendError) -> NoWay {
-    tracing::error!(%error, "the journal takes no record: accesses are refused until it does");
+    static SAID: Mutex<Option<Instant>> = Mutex::new(None);
+    const AGAIN_AFTER: Duration = Duration::from_secs(60);
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if said.is_none_or(|at| at.elapsed() >= AGAIN_AFTER) {
+        *said = Some(Instant::now());
+        tracing::error!(%error, "the journal takes no record: accesses are refused until it does");
+    }
     NoWay::Untraceable
 }

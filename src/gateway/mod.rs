@@ -27,6 +27,8 @@ mod origin_fault;
 mod origin_head;
 mod origins;
 mod own_pages;
+mod pace;
+mod phase;
 mod reach;
 mod record;
 mod repeats;

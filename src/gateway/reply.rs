@@ -220,7 +220,6 @@ impl<'a> Reply<'a> {
         let mut record = access_record(&self.gateway.log, access, judgement, 0);
         close_access(&mut record, outcome, self.gateway.clock.now());
         if let Err(error) = self.gateway.log.append_access(&record) {
-            METRICS.append_failures.add(1);
             tracing::error!(%error, "an access that was answered could not be written to the journal");
         }
     }

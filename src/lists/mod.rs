@@ -1,6 +1,6 @@
 //! List files: parsed, compiled, mapped.
 //!
-//! Text goes one road: a [`Catalogue`] says which lists there are, [`compile`] reads them line by line into one image
+//! Text goes one road: a [`Catalogue`] says which lists there are, [`compile()`] reads them line by line into one image
 //! file, [`Image`] maps it and answers which lists hold a target and, for refusals and explanations, which line of
 //! which file it was. A list with bad lines is usable: each is a [`Problem`] and none hides the next.
 //! Nothing here knows policy (whether being listed means being refused) or opens a socket.

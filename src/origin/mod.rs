@@ -1,7 +1,7 @@
 //! Towards origins: resolve, guard, dial.
 //!
 //! [`Resolver`] turns a name into addresses, [`Guard`] says which addresses are nobody's business to reach through us
-//! (ourselves first of all), and [`dial`] opens a connection, which takes a `DialPermit` that only policy can make.
+//! (ourselves first of all), and [`dial()`] opens a connection, which takes a `DialPermit` that only policy can make.
 //! Where the school's network demands it, [`Parent`] is the proxy in between. Origin connections belong to one client
 //! connection; nothing here pools them. Every error knows its [`Side`].
 //!

@@ -1,7 +1,7 @@
 //! Host names: which names cover a host, in one cache line per label, most often one altogether.
 //!
 //! The table is an array of 64-byte lines. A name's hash ([`hash`]) says in which line it lives and what its
-//! fingerprint is; a line holds ten fingerprints ([`line`]). A line that was full hands its surplus to the next one and
+//! fingerprint is; a line holds ten fingerprints ([`mod@line`]). A line that was full hands its surplus to the next one and
 //! remembers in a 32-bit filter which fingerprints went on, so a miss reads a second line once in a hundred.
 //!
 //! A host is walked from its last two labels to the left. Names above a listed name are in the table too, marked

@@ -201,7 +201,7 @@ impl ReadOnly {
     ///
     /// In a directory where this account cannot write, SQLite cannot make the `-shm` file that a database in WAL mode
     /// wants. If there is no `-wal` beside the day either, nobody writes and the file is whole: it is read as immutable, and
-    /// [`ReadOnly::check_unchanged`] tells afterwards whether that was so until the end.
+    /// [`ReadOnly::is_unchanged`] tells afterwards whether that was so until the end.
     pub fn open(path: &Path) -> Result<Self, DayError> {
         let sql = |source| DayError::Sql { path: path.into(), source };
         match open_shared(path) {
