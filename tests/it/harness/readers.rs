@@ -199,7 +199,7 @@ impl Reader {
         let mut all = fields.iter().filter(|(n, _)| n == name).map(|(_, value)| value.clone());
         match which {
             Which::First => all.next(),
-            Which::Last => all.last(),
+            Which::Last => all.next_back(),
         }
     }
 
