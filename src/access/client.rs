@@ -25,6 +25,11 @@ macro_rules! plain_name {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// The text, shared.
+            pub fn to_arc(&self) -> Arc<str> {
+                self.0.clone()
+            }
         }
 
         impl std::fmt::Display for $name {

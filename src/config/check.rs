@@ -282,7 +282,7 @@ impl Check<'_> {
             // hyper refuses a read buffer below 8 KiB.
             header_bytes: self.size(&w.header_bytes, default::HEADER_BYTES, 8_192..=1_048_576),
             header_fields: self.size(&w.header_fields, default::HEADER_FIELDS, 10..=1_000),
-            keep_alive: self.millis(&w.keep_alive_ms, default::KEEP_ALIVE_MS, 0..=HOUR_MS),
+            keep_alive: self.millis(&w.keep_alive_ms, default::KEEP_ALIVE_MS, 100..=HOUR_MS),
             body_idle: self.millis(&w.body_idle_ms, default::BODY_IDLE_MS, 1_000..=24 * HOUR_MS),
             pace: self.millis(&w.pace_ms, default::PACE_MS, 100..=HOUR_MS),
             tunnel_idle: self.millis(&w.tunnel_idle_ms, default::TUNNEL_IDLE_MS, 1_000..=24 * HOUR_MS),

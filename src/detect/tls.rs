@@ -51,7 +51,8 @@ impl Handshake {
     pub fn conclude(&self, bytes: &[u8], fault: Fault) -> Signature {
         match RecordHeader::read(bytes) {
             Header::Is(header) if header.kind == HANDSHAKE => {}
-            _ => return Signature::faulty(Protocol::Other, fault),
+            Header::Is(_) => return Signature::faulty(Protocol::Tls, Fault::NoHello),
+            Header::Cut | Header::None => return Signature::faulty(Protocol::Other, fault),
         }
         match self.message.split_at_checked(MESSAGE_HEADER) {
             Some((_, body)) => ClientHello { body, whole: Err(fault) }.signature(),
@@ -115,12 +116,14 @@ fn message_end([_, high, middle, low]: [u8; MESSAGE_HEADER]) -> usize {
     MESSAGE_HEADER + usize::from(high) * 0x1_0000 + usize::from(middle) * 0x100 + usize::from(low)
 }
 
-/// Records that no connection begins with: TLS all the same, when their lengths make sense.
+/// Records that no connection begins with: TLS all the same, when the one behind them makes sense too. It is waited for,
+/// so that the answer does not depend on how the bytes arrive.
 fn look_at_middle(bytes: &[u8], header: RecordHeader) -> Guess {
     let after = bytes.get(RECORD_HEADER + header.length..).unwrap_or_default();
     match RecordHeader::read(after) {
         Header::None => Guess::No,
-        Header::Cut | Header::Is(_) => faulty(Fault::NoHello),
+        Header::Cut => Guess::Perhaps,
+        Header::Is(_) => faulty(Fault::NoHello),
     }
 }
 

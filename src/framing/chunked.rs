@@ -9,6 +9,8 @@ const SIZE_DIGITS: usize = 15;
 const EXTENSION_MAX: usize = 256;
 /// Extensions of a whole body: what is not content stays in proportion to what is.
 const EXTENSIONS_MAX: usize = 16 * 1024;
+/// hyper takes a hundred.
+const TRAILER_FIELDS_MAX: usize = 100;
 /// All trailers of a body.
 const TRAILERS_MAX: usize = 8 * 1024;
 
@@ -20,6 +22,7 @@ pub struct Chunks {
     extensions: usize,
     /// Bytes of trailers so far.
     trailers: usize,
+    trailer_fields: usize,
     /// The trailer that is arriving.
     line: Vec<u8>,
 }
@@ -85,7 +88,7 @@ const START: State = State::Size { digits: 0, size: 0 };
 
 impl Default for Chunks {
     fn default() -> Self {
-        Chunks { state: START, extensions: 0, trailers: 0, line: Vec::new() }
+        Chunks { state: START, extensions: 0, trailers: 0, trailer_fields: 0, line: Vec::new() }
     }
 }
 
@@ -156,6 +159,10 @@ impl Chunks {
             (State::TrailerLf, b'\n') if self.line.is_empty() => Ok(State::Over),
             (State::TrailerLf, b'\n') => {
                 let line = std::mem::take(&mut self.line);
+                self.trailer_fields += 1;
+                if self.trailer_fields > TRAILER_FIELDS_MAX {
+                    return Err(Fault::Trailer);
+                }
                 check_trailer(&line)?;
                 Ok(State::Trailer)
             }

@@ -7,6 +7,8 @@ use super::{Fault, FramingLimits};
 
 /// RFC 9110 §9.1 registers none longer than 17 bytes.
 const METHOD_MAX: usize = 32;
+/// No registered field has a tenth of that; `http::HeaderName` holds 65,535.
+const NAME_MAX: usize = 1024;
 /// RFC 9112 §3 asks for 8,000 at least; `http::Uri` holds 65,534.
 const TARGET_MAX: usize = 60_000;
 
@@ -74,6 +76,10 @@ pub fn find_end(bytes: &[u8], searched: &mut usize, limits: &FramingLimits) -> R
 pub fn read(head: &[u8], limits: &FramingLimits) -> Result<Body, Fault> {
     let mut lines = Lines(head);
     let line = read_request_line(lines.next().ok_or(Fault::RequestLine)?)?;
+    // What hyper would not take is refused here, where it gets its page and its row.
+    if Uri::try_from(line.target).is_err() {
+        return Err(Fault::Target);
+    }
     let mut seen = Seen::default();
     let mut fields = 0;
     for field in lines {
@@ -106,6 +112,7 @@ impl<'a> Iterator for Lines<'a> {
 
 struct RequestLine<'a> {
     method: &'a [u8],
+    target: &'a [u8],
     is_http10: bool,
 }
 
@@ -136,11 +143,7 @@ fn read_request_line(line: &[u8]) -> Result<RequestLine<'_>, Fault> {
         }
         _ => return Err(Fault::RequestLine),
     };
-    // What hyper would not take is refused here, where it gets its page and its row.
-    if Uri::try_from(target).is_err() {
-        return Err(Fault::Target);
-    }
-    Ok(RequestLine { method, is_http10 })
+    Ok(RequestLine { method, target, is_http10 })
 }
 
 /// Name and value of a field line, the value without the blanks around it.
@@ -149,7 +152,7 @@ pub fn read_field(line: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
         return Err(Fault::ObsFold);
     }
     let colon = line.iter().position(|&b| !is_token(b)).ok_or(Fault::FieldName)?;
-    if colon == 0 || line[colon] != b':' {
+    if colon == 0 || colon > NAME_MAX || line[colon] != b':' {
         return Err(Fault::FieldName);
     }
     let value = &line[colon + 1..];

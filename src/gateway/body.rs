@@ -77,12 +77,20 @@ pub struct RequestBody {
     ended: Arc<AtomicBool>,
     /// Not a byte of it goes before that.
     wanted: Option<Wanted>,
+    /// Set when the answer's head has come.
+    answered: Arc<AtomicBool>,
 }
 
 impl RequestBody {
     pub fn new(body: Option<Incoming>, counts: Arc<Counts>, limit: Duration) -> Self {
         let ended = Arc::new(AtomicBool::new(body.is_none()));
-        RequestBody { inner: body.map(|body| Paced::new(body, limit)), counts, ended, wanted: None }
+        RequestBody {
+            inner: body.map(|body| Paced::new(body, limit)),
+            counts,
+            ended,
+            wanted: None,
+            answered: Arc::default(),
+        }
     }
 
     /// The client's body again, where nothing of it has been sent.
@@ -93,6 +101,11 @@ impl RequestBody {
     /// Lets it wait until the origin wants it.
     pub fn waits_for(&mut self, wanted: Option<Wanted>) {
         self.wanted = wanted;
+    }
+
+    /// To be set when the answer's head has come.
+    pub fn answered(&self) -> &Arc<AtomicBool> {
+        &self.answered
     }
 
     /// Bytes that have gone, for who watches whether it moves.
@@ -111,12 +124,21 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let answered = self.answered.load(Ordering::Relaxed);
         if let Some(wanted) = &mut self.wanted {
+            if answered {
+                // The answer came instead of a word about the body: nobody wants it.
+                return Poll::Pending;
+            }
             ready!(wanted.poll(cx));
             self.wanted = None;
         }
         let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
         let frame = inner.poll_frame(cx);
+        if answered && matches!(frame, Poll::Ready(Some(Err(_)))) {
+            // An upload that breaks off must not break the answer that is on its way; its link is not used again.
+            return Poll::Pending;
+        }
         let ended = matches!(frame, Poll::Ready(None)) || inner.body.is_end_stream();
         if let Poll::Ready(Some(Ok(frame))) = &frame
             && let Some(data) = frame.data_ref()
@@ -171,6 +193,7 @@ impl ResponseBody {
     }
 
     fn break_off(&mut self, error: &BodyError) {
+        self.client.cut();
         self.end(match error {
             BodyError::Stalled(_) => Ending::TimedOut,
             BodyError::Broken(error) => origin_fault::ending(error),
@@ -230,6 +253,7 @@ impl Body for ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         if let Some((access, status)) = self.access.take() {
+            self.client.cut();
             access.finish(Some(status), self.client.ending().unwrap_or(Ending::ClientClosed));
         }
     }

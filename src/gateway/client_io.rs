@@ -21,16 +21,16 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use crate::framing::{Fault, Framer, FramingLimits, Step};
+use crate::tasks;
 
 use super::pace::{Pace, poll_timer};
+use super::parting::{LINGER, LINGER_BYTES, say_goodbye};
 use super::phase::Phase;
 
 /// Read from a client at once while a head is looked for; a browser's head fits.
 const READ: usize = 8 * 1024;
-/// How long, and how much, a closed connection is still listened to: what is unread when a socket closes makes the
-/// kernel reset it, and the answer on its way is lost (RFC 9112 §9.6).
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 256 * 1024;
+/// A connection younger than that is not idle, however quiet.
+const NEWCOMER: Duration = Duration::from_secs(2);
 /// What hyper reads in place of a head that it must not see; `answer` in `connection` never takes it for a request.
 const IN_PLACE_OF_A_FAULT: &[u8] = b"GET / HTTP/1.1\r\nHost: ecluse.internal\r\nConnection: close\r\n\r\n";
 
@@ -60,6 +60,9 @@ pub struct ClientIo {
     /// What hyper reads in place of a faulty head, as far as it was not read.
     in_place: &'static [u8],
     broken: bool,
+    /// Something of a request has been handed on.
+    has_asked: bool,
+    born: Instant,
     deadlines: Deadlines,
     phase: Phase,
     waiting: Waiting,
@@ -99,6 +102,8 @@ impl ClientIo {
             held: early.into(),
             in_place: &[],
             broken: false,
+            has_asked: false,
+            born: Instant::now(),
             deadlines,
             phase: phase.clone(),
             waiting: Waiting::default(),
@@ -148,6 +153,7 @@ impl ClientIo {
     }
 
     fn passed(&mut self, n: usize) {
+        self.has_asked = true;
         self.phase.is_now_idle(false);
         self.waiting.until = None;
         self.waiting.body.moved(n);
@@ -235,7 +241,8 @@ impl ClientIo {
             return Poll::Ready(Err(error));
         }
         let arriving = !self.held.is_empty();
-        self.phase.is_now_idle(!arriving);
+        // Who has only just come is about to ask.
+        self.phase.is_now_idle(!arriving && (self.has_asked || self.born.elapsed() > NEWCOMER));
         let limit = if arriving { self.deadlines.head } else { self.deadlines.idle };
         let until = match self.waiting.until {
             Some((until, for_head)) if for_head == arriving => until,
@@ -342,12 +349,16 @@ impl AsyncWrite for ClientIo {
     }
 }
 
-/// An answer that breaks off must not look complete: without a goodbye the client gets a reset, not an end.
+/// An answer that broke off must not look complete: the client gets a reset, not an end. Else hyper has let go without a
+/// goodbye (it does after an offer to change the protocol that nobody took): it is said here.
 impl Drop for ClientIo {
     fn drop(&mut self) {
-        if let (Some(stream), Closing::Open) = (&self.stream, &self.closing) {
+        let (Some(stream), Closing::Open) = (self.stream.take(), &self.closing) else { return };
+        if self.phase.is_broken() {
             // The socket may be gone already.
-            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        } else if tokio::runtime::Handle::try_current().is_ok() {
+            tasks::spawn("goodbye", async move { say_goodbye(stream, &[]).await });
         }
     }
 }

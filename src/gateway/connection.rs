@@ -112,7 +112,10 @@ impl Opened {
     /// Serves it to its end; `early` is what was read of it already.
     pub async fn serve(self, stream: TcpStream, early: Bytes, limits: &Limits) {
         let framing = FramingLimits { head_bytes: limits.header_bytes, fields: limits.header_fields };
-        let deadlines = Deadlines { idle: limits.keep_alive, head: limits.header, pace: limits.pace };
+        // Who is here only to be told so is not waited for as long as the others.
+        let within = self.taken.standing == Standing::Within;
+        let idle = if within { limits.keep_alive } else { limits.keep_alive.min(limits.header) };
+        let deadlines = Deadlines { idle, head: limits.header, pace: limits.pace };
         let (io, phase) = ClientIo::new(stream, early, framing, deadlines);
         let connection = Arc::new(ClientConnection {
             client: self.ends.0,
@@ -139,6 +142,9 @@ impl Opened {
     }
 }
 
+/// hyper's own limit of fields. The framer holds ours; telling hyper of another costs each request a filled table.
+pub const HYPER_FIELDS: usize = 100;
+
 async fn serve_http(connection: &Arc<ClientConnection>, io: ClientIo, limits: &Limits) -> Result<(), hyper::Error> {
     let mut draining = connection.gateway.draining.subscribe();
     let service = {
@@ -148,11 +154,14 @@ async fn serve_http(connection: &Arc<ClientConnection>, io: ClientIo, limits: &L
             async move { Ok::<_, Infallible>(answer(connection, request).await) }
         })
     };
-    let served = http1::Builder::new()
+    let mut builder = http1::Builder::new();
+    if limits.header_fields > HYPER_FIELDS {
+        builder.max_headers(limits.header_fields);
+    }
+    let served = builder
         .preserve_header_case(true)
         .auto_date_header(false)
         .half_close(true)
-        .max_headers(limits.header_fields)
         .max_buf_size(limits.header_bytes.max(8192))
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
@@ -176,7 +185,10 @@ async fn serve_http(connection: &Arc<ClientConnection>, io: ClientIo, limits: &L
 
 async fn answer(connection: Arc<ClientConnection>, request: Request<Incoming>) -> Response<ReplyBody> {
     if let Some(obstacle) = connection.obstacle() {
-        return http::turn_down(&connection, &request, obstacle);
+        // Help-lines pass in every mode.
+        if obstacle.unread || !http::asks_help_line(&connection, &request) {
+            return http::turn_down(&connection, &request, obstacle);
+        }
     }
     match *request.method() {
         // A tunnel within a tunnel would have no row that names where it leads.
@@ -215,7 +227,7 @@ impl ClientConnection {
         }
         let failure = if !self.taken.may_ask() {
             Failure::TooManyRequests
-        } else if self.gateway.accesses.len() >= self.gateway.snapshot().config.limits.flows {
+        } else if self.gateway.open_accesses() >= self.gateway.snapshot().config.limits.flows {
             Failure::TooBusy
         } else {
             return None;
@@ -225,6 +237,8 @@ impl ClientConnection {
 
     /// Closes a connection that is far beyond the limits without an answer; its row counts with its like.
     fn turn_away(&self) {
+        // No goodbye either: there are too many of them.
+        self.phase.cut();
         let snapshot = self.gateway.snapshot();
         let reply = Reply::new(&self.gateway, &snapshot, &HeaderMap::new());
         let access = own_pages::access_of_nothing(self, &snapshot, "");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{HOST, HeaderValue};
+use ::http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
 use ::http::{Request, Response, StatusCode, Uri, Version, request};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -62,7 +62,12 @@ pub async fn forward(
     let upgrade = ClientUpgrade::asked(&mut request, &connection.taken);
     let (head, body) = request.into_parts();
     let body = Some(body).filter(|body| !body.is_end_stream());
+    let has_length = body.as_ref().is_none_or(|body| body.size_hint().exact().is_some());
     let mut outgoing = Outgoing { head: outgoing(connection, &access.target, head), body, upgrade };
+    if !has_length {
+        // Said, because hyper takes a GET whose length it does not know for one without a body.
+        outgoing.head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     if outgoing.upgrade.is_some() {
         upgrade::ask(&mut outgoing.head.headers);
     }
@@ -176,7 +181,7 @@ fn decide_anew(connection: &ClientConnection, access: &Access, flow: &AccessFlow
 }
 
 fn send_permit(snapshot: &Snapshot, access: &Access, earlier: &Judgement) -> Result<(RelayPermit, Judgement), NoWay> {
-    match judge::send(snapshot, access) {
+    match judge::send(snapshot, access, earlier) {
         Ok((permit, judgement)) => Ok((permit, judgement.after(earlier))),
         Err(judgement) => Err(NoWay::Refused(Box::new(judgement.after(earlier)))),
     }
@@ -259,13 +264,14 @@ fn incoming(
 /// The head as the origin gets it: origin form, its own `Host`, nothing of this hop, our signature.
 fn outgoing(connection: &ClientConnection, target: &Target, mut head: request::Parts) -> request::Parts {
     headers::remove_hop_by_hop(&mut head.headers);
-    let path = if target.path_and_query.is_empty() { "/" } else { &target.path_and_query };
-    head.uri = path.parse().unwrap_or_else(|_| Uri::from_static("/"));
+    head.uri = head.uri.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from);
     let authority = match target.port {
         HTTP_PORT => target.host.to_string(),
         port => format!("{}:{port}", target.host),
     };
-    if let Ok(host) = HeaderValue::try_from(authority) {
+    if head.headers.get(HOST).is_none_or(|named| *named != authority)
+        && let Ok(host) = HeaderValue::try_from(authority)
+    {
         head.headers.insert(HOST, host);
     }
     connection.gateway.via.sign(head.version, &mut head.headers);

@@ -20,6 +20,10 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 /// Removes what must not travel further: the fixed fields and all those that `Connection` names.
 /// `Content-Length` and `Host` stay even when a client names them there: naming them is an attack on framing.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    // Most messages have one such field or none: looking costs less than removing what is not there.
+    if !headers.keys().any(concerns_one_hop) {
+        return;
+    }
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)
@@ -38,6 +42,17 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
     if !headers.contains_key(TRANSFER_ENCODING) && headers.get(TRAILER).is_some_and(HeaderValue::is_empty) {
         headers.remove(TRAILER);
+    }
+}
+
+/// Whether a field is one of [`HOP_BY_HOP`], or `Trailer`.
+fn concerns_one_hop(name: &HeaderName) -> bool {
+    match name.as_str().len() {
+        2 => *name == TE,
+        7 => *name == UPGRADE || *name == TRAILER,
+        10 => *name == CONNECTION || name.as_str() == "keep-alive",
+        16..=19 => HOP_BY_HOP.contains(name),
+        _ => false,
     }
 }
 

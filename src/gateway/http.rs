@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use ::http::{Request, Response};
+use ::http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 use crate::access::{Access, Ending, Host, Target, Visit};
@@ -13,7 +13,7 @@ use super::body::ReplyBody;
 use super::connection::{ClientConnection, Obstacle};
 use super::forward::{self, HTTP_PORT, Stop};
 use super::reply::{Reply, and_close};
-use super::{Snapshot, judge, own_pages};
+use super::{Snapshot, judge, own_pages, tunnel};
 
 /// Answers one request: from the origin, or ourselves.
 pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incoming>) -> Response<ReplyBody> {
@@ -47,6 +47,21 @@ pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incom
     }
 }
 
+/// Whether a request, or a CONNECT, is one for a help-line.
+pub fn asks_help_line(connection: &ClientConnection, request: &Request<Incoming>) -> bool {
+    let target = match *request.method() {
+        Method::CONNECT => tunnel::read_target(request),
+        _ => match read_target(connection, request) {
+            Ok(Asked::Origin(target)) => Some(target),
+            _ => None,
+        },
+    };
+    let Some(target) = target else { return false };
+    let snapshot = connection.gateway.snapshot.load();
+    let access = Access { target, ..own_pages::access_to_nothing(connection, &snapshot, request) };
+    judge::is_help_line(&snapshot, &access)
+}
+
 /// Answers a request that nobody looks into: what it is, or how many there are, is reason enough.
 pub fn turn_down(
     connection: &ClientConnection,
@@ -57,7 +72,11 @@ pub fn turn_down(
     let reply = Reply::new(&connection.gateway, &snapshot, request.headers());
     let method = if obstacle.unread { "" } else { request.method().as_str() };
     let mut access = own_pages::access_of_nothing(connection, &snapshot, method);
-    if let (false, Ok(Asked::Origin(target))) = (obstacle.unread, read_target(connection, request)) {
+    if obstacle.unread {
+        // Nothing is known of it.
+    } else if *request.method() == Method::CONNECT {
+        access.target = tunnel::read_target(request).unwrap_or(access.target);
+    } else if let Ok(Asked::Origin(target)) = read_target(connection, request) {
         access.target = target;
     }
     let mut response = reply.failed(&access, obstacle.failure, obstacle.failure.ending());
@@ -105,7 +124,10 @@ fn read_target(connection: &ClientConnection, request: &Request<Incoming>) -> Re
     if uri.scheme_str() != Some("http") {
         return Err(InvalidRequest::Scheme);
     }
-    check_host_fields(request.headers(), &host, port)?;
+    // Nearly always the same letters: those need no second reading.
+    if request.headers().get(HOST).is_none_or(|named| named != authority.as_str()) {
+        check_host_fields(request.headers(), &host, port)?;
+    }
     let path_and_query = uri.path_and_query().map_or("/", |p| p.as_str());
     Ok(Asked::Origin(Target::http(host, port, path_and_query)))
 }

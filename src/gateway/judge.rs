@@ -1,14 +1,15 @@
 //! Policy's questions, asked at each stage of an access, and its answers in the terms of the log.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use crate::access::{Access, ActionTaken, Reason, Reference};
+use crate::access::{Access, ActionTaken, Reason, Reference, Scheme};
 use crate::policy::{
     AddressAction, ConnectionAction, Decision, DialPermit, Duties, FlowAction, RelayPermit, RequestAction, SendAction,
 };
 
-use super::Snapshot;
 use super::record::Judgement;
+use super::{Snapshot, own_pages};
 
 /// Allowed so far, or refused with all that its page and its row need.
 pub type Verdict<T> = Result<T, Box<Judgement>>;
@@ -25,13 +26,27 @@ pub fn connection(snapshot: &Snapshot, access: &Access) -> Verdict<Judgement> {
 
 /// A request, before its name is resolved.
 pub fn request(snapshot: &Snapshot, access: &Access) -> Verdict<Judgement> {
-    let Decision { action, duties, reason } = snapshot.rules.decide_request(access);
+    let names = snapshot.rules.look_up(&access.target);
+    let Decision { action, duties, reason } = snapshot.rules.decide_request_of(access, &names);
     match action {
-        RequestAction::Proceed => Ok(Judgement::new(ActionTaken::Forward, duties, reason)),
+        RequestAction::Proceed => {
+            let judgement = Judgement::new(ActionTaken::Forward, duties, reason);
+            Ok(Judgement { names: Some(Arc::new(names)), ..judgement })
+        }
         RequestAction::Refuse => Err(refused(ActionTaken::Refuse, duties, reason)),
         RequestAction::Warn => Err(refused(ActionTaken::Warn, duties, reason)),
         RequestAction::Identify => Err(refused(ActionTaken::Identify, duties, reason)),
     }
+}
+
+/// Whether an access is one to a help-line, whatever becomes of it.
+pub fn is_help_line(snapshot: &Snapshot, access: &Access) -> bool {
+    let duties = match access.target.scheme {
+        _ if own_pages::is_nowhere(&access.target) => return false,
+        Scheme::Http => snapshot.rules.decide_request(access).duties,
+        Scheme::Https | Scheme::Tunnel => snapshot.rules.decide_connection(access).duties,
+    };
+    duties.help_line
 }
 
 /// An address that the name resolved to; it stays in the access as the last one asked about.
@@ -54,8 +69,11 @@ fn permit(Decision { action, duties, reason }: Decision<AddressAction>) -> Verdi
 }
 
 /// A request that is about to be sent to a known address.
-pub fn send(snapshot: &Snapshot, access: &Access) -> Verdict<(RelayPermit, Judgement)> {
-    let Decision { action, duties, reason } = snapshot.rules.decide_send(access);
+pub fn send(snapshot: &Snapshot, access: &Access, earlier: &Judgement) -> Verdict<(RelayPermit, Judgement)> {
+    let Decision { action, duties, reason } = match &earlier.names {
+        Some(names) => snapshot.rules.decide_send_of(access, names),
+        None => snapshot.rules.decide_send(access),
+    };
     match action {
         SendAction::Forward(permit) => Ok((permit, Judgement::new(ActionTaken::Forward, duties, reason))),
         SendAction::Refuse => Err(refused(ActionTaken::Refuse, duties, reason)),

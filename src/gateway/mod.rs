@@ -28,6 +28,7 @@ mod origin_head;
 mod origins;
 mod own_pages;
 mod pace;
+mod parting;
 mod phase;
 mod reach;
 mod record;

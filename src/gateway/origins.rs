@@ -25,6 +25,7 @@ use crate::tasks;
 
 use super::answer::Failure;
 use super::body::RequestBody;
+use super::connection::HYPER_FIELDS;
 use super::counted::{Counted, Heard};
 use super::intent::ConnectionIntent;
 use super::origin_head::InvalidHead;
@@ -79,12 +80,15 @@ impl Link {
         let head_bytes = limits.header_bytes.max(8192);
         let heard = Heard::new(head_bytes);
         let io = TokioIo::new(Counted::new(stream.stream, flow.counts().clone(), heard.clone()));
-        let (sender, connection) = http1::Builder::new()
+        let mut builder = http1::Builder::new();
+        if limits.header_fields != HYPER_FIELDS {
+            builder.max_headers(limits.header_fields);
+        }
+        let (sender, connection) = builder
             .preserve_header_case(true)
             // Old servers fold lines and leave spaces before colons: we write both anew (RFC 9112 §5.1, §5.2).
             .allow_obsolete_multiline_headers_in_responses(true)
             .allow_spaces_after_header_name_in_responses(true)
-            .max_headers(limits.header_fields)
             .max_buf_size(head_bytes)
             .handshake(io)
             .await?;
@@ -146,6 +150,7 @@ impl Link {
         let asks_upgrade = request.headers().contains_key(UPGRADE);
         self.upgrading.store(asks_upgrade, Ordering::Relaxed);
         self.sent = request.body().ended().clone();
+        let has_answer = request.body().answered().clone();
         self.heard.asked();
         let counts = request.body().counts().clone();
         let origin_form = request.uri().clone();
@@ -164,6 +169,7 @@ impl Link {
             }
         };
         self.heard.answered();
+        has_answer.store(true, Ordering::Relaxed);
         let response = answered.map_err(|mut error| match error.take_message() {
             Some(mut request) => {
                 *request.uri_mut() = origin_form;

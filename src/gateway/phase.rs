@@ -20,15 +20,18 @@ struct Shared {
     last: Mutex<Option<Fault>>,
     /// The client neither sent nor took enough in time.
     stalled: AtomicBool,
+    /// An answer broke off before its end.
+    cut: AtomicBool,
 }
 
 impl Phase {
     pub(super) fn new() -> Self {
         Phase(Arc::new(Shared {
-            idle: AtomicBool::new(true),
+            idle: AtomicBool::new(false),
             fault: Mutex::default(),
             last: Mutex::default(),
             stalled: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
         }))
     }
 
@@ -62,6 +65,16 @@ impl Phase {
         if in_head {
             *lock(&self.0.fault) = Some(fault);
         }
+    }
+
+    /// An answer does not come to its end.
+    pub fn cut(&self) {
+        self.0.cut.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client must see that the connection broke.
+    pub(super) fn is_broken(&self) -> bool {
+        self.0.cut.load(Ordering::Relaxed) || self.0.stalled.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_stalled(&self) {

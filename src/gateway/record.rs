@@ -4,7 +4,7 @@
 //! that would name somebody.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::access::encoding::clip;
 use crate::access::{
@@ -12,7 +12,7 @@ use crate::access::{
     Reference, Timestamp,
 };
 use crate::accesslog::AccessLog;
-use crate::policy::Duties;
+use crate::policy::{Duties, LookedUp};
 
 /// What was decided about an access, in the terms of its row.
 #[derive(Debug, Clone)]
@@ -23,11 +23,13 @@ pub struct Judgement {
     /// The rule of a first decision, where the last one named another.
     pub earlier_rule: Option<Arc<str>>,
     pub reference: Option<Reference>,
+    /// What the names of the target were found to be, for the next question about the same.
+    pub names: Option<Arc<LookedUp>>,
 }
 
 impl Judgement {
     pub fn new(action: ActionTaken, duties: Duties, reason: Reason) -> Self {
-        Judgement { action, duties, reason, earlier_rule: None, reference: None }
+        Judgement { action, duties, reason, earlier_rule: None, reference: None, names: None }
     }
 
     /// The last decision about an access that had been judged before.
@@ -60,12 +62,12 @@ pub fn access_record(log: &AccessLog, access: &Access, judgement: &Judgement, co
         port: target.port,
         protocol: target.protocol,
         path: if judgement.duties.keep_path { clip(target.path()).into() } else { empty() },
-        category: reason.category.as_ref().map_or_else(empty, |c| c.as_str().into()),
+        category: reason.category.as_ref().map_or_else(empty, |c| c.to_arc()),
         action: judgement.action,
-        rule: reason.rule.as_str().into(),
-        list: reason.list.as_ref().map_or_else(empty, |l| l.as_str().into()),
+        rule: reason.rule.to_arc(),
+        list: reason.list.as_ref().map_or_else(empty, |l| l.to_arc()),
         entry: reason.entry.as_ref().map_or_else(empty, |e| format!("{} ({}:{})", e.text, e.file, e.line).into()),
-        rules_version: reason.version.as_str().into(),
+        rules_version: reason.version.to_arc(),
         status: None,
         bytes_up: 0,
         bytes_down: 0,
@@ -85,11 +87,16 @@ pub fn access_record(log: &AccessLog, access: &Access, judgement: &Judgement, co
 /// Puts a later decision into a record that began; what happened on the way stays.
 pub fn decide_anew(record: &mut AccessRecord, decided: AccessRecord) {
     let before = std::mem::replace(record, decided);
+    // The same host asked for help before: what is decided of it later does not name who asked.
+    if before.flags.contains(Flags::HELP_LINE) && before.host == record.host {
+        record.flags.insert(Flags::HELP_LINE);
+    }
     for flag in [Flags::ECH, Flags::FAILED_OPEN, Flags::FAILED_CLOSED] {
         if before.flags.contains(flag) {
             record.flags.insert(flag);
         }
     }
+    record.strip_if_help_line();
 }
 
 /// Writes how it ended into a record that began.
@@ -147,6 +154,8 @@ fn flags(duties: Duties) -> Flags {
     flags
 }
 
+/// Nothing, without memory of its own.
 fn empty() -> Arc<str> {
-    Arc::from("")
+    static EMPTY: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(""));
+    EMPTY.clone()
 }

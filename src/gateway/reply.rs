@@ -32,7 +32,8 @@ const RULE_HIDDEN_NAME: &str = "gateway-hidden-name";
 pub struct Reply<'a> {
     gateway: &'a Gateway,
     snapshot: &'a Snapshot,
-    language: Language,
+    /// Read when a page is made: nearly all requests need none.
+    accept_language: Option<HeaderValue>,
 }
 
 /// A failure that has been written into its row.
@@ -52,19 +53,19 @@ pub fn end_failed(flow: AccessFlow, failure: Failure, ending: Ending) -> Failed 
 
 impl<'a> Reply<'a> {
     pub fn new(gateway: &'a Gateway, snapshot: &'a Snapshot, headers: &HeaderMap) -> Self {
-        let wanted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-        Reply { gateway, snapshot, language: Language::from_accept_language(wanted) }
+        Reply { gateway, snapshot, accept_language: headers.get(ACCEPT_LANGUAGE).cloned() }
     }
 
     pub fn language(&self) -> Language {
-        self.language
+        let wanted = self.accept_language.as_ref().and_then(|value| value.to_str().ok());
+        Language::from_accept_language(wanted)
     }
 
     /// Refused by policy: the page, the row.
     pub fn refused(&self, access: &Access, judgement: Judgement) -> Response<ReplyBody> {
         METRICS.accesses_refused.add(1);
         self.write_row(access, &judgement, &Outcome::answered(StatusCode::FORBIDDEN.as_u16()));
-        page(StatusCode::FORBIDDEN, self.language, self.refusal_text(access, &judgement))
+        page(StatusCode::FORBIDDEN, self.language(), self.refusal_text(access, &judgement))
     }
 
     /// There was no way to the origin and no intent was written yet.
@@ -73,7 +74,7 @@ impl<'a> Reply<'a> {
         match no_way {
             NoWay::Refused(judgement) => self.refused(access, *judgement),
             NoWay::Guarded(guarded) => {
-                let judgement = self.guard_judgement(guarded);
+                let judgement = self.guard_judgement(access, guarded);
                 METRICS.accesses_refused.add(1);
                 self.fail_with_row(access, judgement, failure, ending)
             }
@@ -86,7 +87,7 @@ impl<'a> Reply<'a> {
         let (failure, ending) = (no_way.failure(), no_way.ending());
         let (judgement, by_rule) = match no_way {
             NoWay::Refused(judgement) => (*judgement, true),
-            NoWay::Guarded(guarded) => (self.guard_judgement(guarded), false),
+            NoWay::Guarded(guarded) => (self.guard_judgement(access, guarded), false),
             _ => return self.error_page(access, end_failed(flow, failure, ending)),
         };
         METRICS.accesses_refused.add(1);
@@ -98,14 +99,14 @@ impl<'a> Reply<'a> {
         flow.finish(Some(status.as_u16()), ending);
         match judgement.reference {
             Some(reference) if !by_rule => self.error_page(access, Failed { failure, reference }),
-            _ => page(StatusCode::FORBIDDEN, self.language, self.refusal_text(access, &judgement)),
+            _ => page(StatusCode::FORBIDDEN, self.language(), self.refusal_text(access, &judgement)),
         }
     }
 
     /// It failed before an intent was written: the page, the row.
     pub fn failed(&self, access: &Access, failure: Failure, ending: Ending) -> Response<ReplyBody> {
         METRICS.accesses_failed.add(1);
-        let judgement = self.own_judgement(ActionTaken::Nothing, RULE_FAILURE);
+        let judgement = self.own_judgement(access, ActionTaken::Nothing, RULE_FAILURE);
         self.fail_with_row(access, judgement, failure, ending)
     }
 
@@ -153,27 +154,27 @@ impl<'a> Reply<'a> {
         let host = access.target.host.to_text();
         let text = answer::error_page(&ErrorPage {
             school: self.school(),
-            language: self.language,
+            language: self.language(),
             failure: failed.failure,
             host: (!own_pages::is_nowhere(&access.target)).then_some(host.as_ref()),
             reference: failed.reference,
             time: access.start,
             information_url: own_pages::INFORMATION_URL,
         });
-        page(failed.failure.status(), self.language, text)
+        page(failed.failure.status(), self.language(), text)
     }
 
     /// A page of our own: served, and written down like every access.
     pub fn own_page(&self, access: &Access, status: StatusCode, text: String) -> Response<ReplyBody> {
-        let judgement = self.own_judgement(ActionTaken::Serve, RULE_OWN_PAGE);
+        let judgement = self.own_judgement(access, ActionTaken::Serve, RULE_OWN_PAGE);
         self.write_row(access, &judgement, &Outcome::answered(status.as_u16()));
-        page(status, self.language, text)
+        page(status, self.language(), text)
     }
 
     /// The words of a refusal, for whatever carries them.
     pub fn refusal_text(&self, access: &Access, judgement: &Judgement) -> String {
         let rules = &self.snapshot.rules;
-        let language = words(self.language);
+        let language = words(self.language());
         let reason = &judgement.reason;
         let category = reason.category.as_ref().and_then(|name| rules.category(name));
         let rule = rules.rule(&reason.rule);
@@ -181,7 +182,7 @@ impl<'a> Reply<'a> {
             access.target.other_name.as_ref().map_or_else(|| access.target.host.to_text(), |n| n.as_str().into());
         let block = BlockPage {
             school: self.school(),
-            language: self.language,
+            language: self.language(),
             host: &host,
             category_label: category.map(|category| category.label(language)),
             rule_label: rule.map_or(reason.rule.as_str(), |rule| rule.label(language)),
@@ -197,23 +198,25 @@ impl<'a> Reply<'a> {
     }
 
     /// A server might read a name in a tunnel's first bytes that we do not.
-    pub fn hidden_name(&self) -> Judgement {
-        self.own_judgement(ActionTaken::Refuse, RULE_HIDDEN_NAME)
+    pub fn hidden_name(&self, access: &Access) -> Judgement {
+        self.own_judgement(access, ActionTaken::Refuse, RULE_HIDDEN_NAME)
     }
 
     pub fn school(&self) -> School<'a> {
         school(&self.snapshot.config)
     }
 
-    fn guard_judgement(&self, guarded: Guarded) -> Judgement {
+    fn guard_judgement(&self, access: &Access, guarded: Guarded) -> Judgement {
         tracing::debug!(%guarded, "an origin is never dialled");
-        self.own_judgement(ActionTaken::Refuse, RULE_GUARD)
+        self.own_judgement(access, ActionTaken::Refuse, RULE_GUARD)
     }
 
-    fn own_judgement(&self, action: ActionTaken, rule: &str) -> Judgement {
+    /// What we decide ourselves. A help-line's row names nobody, however its access ends.
+    fn own_judgement(&self, access: &Access, action: ActionTaken, rule: &str) -> Judgement {
         let reason = Reason::rule(RuleName::new(rule), self.snapshot.rules.version().clone());
         let reference = (action != ActionTaken::Serve).then(judge::new_reference);
-        Judgement { reference, ..Judgement::new(action, Duties::default(), reason) }
+        let duties = Duties { help_line: judge::is_help_line(self.snapshot, access), ..Duties::default() };
+        Judgement { reference, ..Judgement::new(action, duties, reason) }
     }
 
     fn write_row(&self, access: &Access, judgement: &Judgement, outcome: &Outcome) {

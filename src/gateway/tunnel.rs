@@ -11,7 +11,6 @@ use ::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::access::{Access, Ending, Flags, Host, HostName, Protocol, Target, Visit};
@@ -35,7 +34,7 @@ use super::reach::{self, Reached};
 use super::record::{Judgement, access_record, decide_anew};
 use super::reply::{Reply, and_close};
 use super::way::{NoWay, Way};
-use super::{Gateway, Snapshot, intent, judge, own_pages, way};
+use super::{Gateway, Snapshot, intent, judge, own_pages, parting, way};
 
 /// TLS 1.2 alert (RFC 5246 §7.2): fatal, access_denied. Understood by TLS 1.3 clients as well.
 const ALERT_ACCESS_DENIED: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 49];
@@ -92,7 +91,7 @@ pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<In
     response
 }
 
-fn read_target(request: &Request<Incoming>) -> Option<Target> {
+pub fn read_target(request: &Request<Incoming>) -> Option<Target> {
     let authority = request.uri().authority()?;
     // Authority form and nothing else (RFC 9112 §3.2.3).
     if request.uri().scheme().is_some() || authority.as_str().contains('@') {
@@ -155,7 +154,7 @@ impl Tunnel {
         self.learn(&detected);
         if let Some(fault) = detected.signature.fault.filter(|fault| fault.may_hide_a_name()) {
             tracing::debug!(host = %self.access.target.host, %fault, "a tunnel may hide a name");
-            let judgement = Reply::new(&self.from.gateway, &self.snapshot, &HeaderMap::new()).hidden_name();
+            let judgement = Reply::new(&self.from.gateway, &self.snapshot, &HeaderMap::new()).hidden_name(&self.access);
             self.note(judgement);
             return self.refuse(client).await;
         }
@@ -185,15 +184,17 @@ impl Tunnel {
     ) -> Option<Detected> {
         let limits = &self.snapshot.config.limits;
         if early.is_empty() {
+            let (mut client_spoke, mut origin_spoke) = ([0; 1], [0; 1]);
             tokio::select! {
                 biased;
-                readable = client.readable() => {
-                    if readable.is_err() {
+                // A look at a byte, and not at readiness: that may be what is left of an earlier read.
+                spoke = client.peek(&mut client_spoke) => {
+                    if spoke.is_err() {
                         self.end(Ending::ClientClosed);
                         return None;
                     }
                 }
-                _ = origin.stream.readable() => return Some(silent()),
+                _ = origin.stream.peek(&mut origin_spoke) => return Some(silent()),
                 () = tokio::time::sleep(limits.keep_alive) => {
                     self.end(Ending::TimedOut);
                     return None;
@@ -265,17 +266,17 @@ impl Tunnel {
     }
 
     /// Says no in the client's own language.
-    async fn refuse(self, mut client: TcpStream) {
+    async fn refuse(self, client: TcpStream) {
         METRICS.accesses_refused.add(1);
         let said = match self.access.target.protocol {
             Protocol::Tls => ALERT_ACCESS_DENIED.to_vec(),
             Protocol::Http => self.http_refusal().into_bytes(),
             Protocol::Other | Protocol::Silent | Protocol::Unseen => Vec::new(),
         };
-        // The client may be gone already: the refusal stands all the same.
-        let _ = client.write_all(&said).await;
-        let _ = client.shutdown().await;
+        let taken = self.from.taken.clone();
         self.finish(Ending::Answered);
+        parting::say_goodbye(client, &said).await;
+        drop(taken);
     }
 
     /// A whole HTTP answer: the client speaks HTTP inside its tunnel and nobody else frames it.

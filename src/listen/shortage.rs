@@ -71,7 +71,7 @@ fn is(error: &io::Error, errno: Errno) -> bool {
 
 fn cure(error: &io::Error) -> &'static str {
     if is(error, Errno::MFILE) {
-        "this process has no descriptor left; raise `LimitNOFILE=` of the service or lower `[limits] connections`"
+        "this process has no descriptor left; raise `LimitNOFILE=` of the service or lower `[limits] flows`"
     } else if is(error, Errno::NFILE) {
         "the machine has no descriptor left; `sysctl fs.file-nr` shows how many are open, `fs.file-max` is the limit"
     } else {

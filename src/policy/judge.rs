@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::action::Duties;
 use super::rule::{Place, Rule, Verdict, protocol_index, scheme_index};
 use super::ruleset::Ruleset;
-use crate::access::{Access, CategoryName, EntryRef, Host, HostName, ListName, Protocol, Reason, Scheme};
+use crate::access::{Access, CategoryName, EntryRef, Host, HostName, ListName, Protocol, Reason, Scheme, Target};
 use crate::lists::{Candidate, ListId, ListMatches};
 
 /// How many rules a policy may have: one bit each, in one cache line.
@@ -90,6 +90,7 @@ pub(super) struct Facts {
 }
 
 /// One name (or address) by which the target is judged.
+#[derive(Debug)]
 pub(super) struct Named {
     candidate: Candidate,
     lists: ListMatches,
@@ -110,20 +111,38 @@ pub(super) enum Cause<'r> {
     Everything,
 }
 
+/// What lists and rules say of a target's names, whatever the stage: looked up once for the questions of one access.
+#[derive(Debug)]
+pub struct LookedUp {
+    first: Named,
+    second: Option<Named>,
+}
+
 impl Ruleset {
+    /// For questions about this very target, as long as neither its host, its path nor its other name changes.
+    pub fn look_up(&self, target: &Target) -> LookedUp {
+        LookedUp {
+            first: self.named(&target.host, &target.path_and_query),
+            second: target.other_name.as_ref().map(|other| self.named(&Host::Name(other.clone()), "")),
+        }
+    }
+
     pub(super) fn judge(&self, access: &Access, stage: Stage) -> Judged {
+        self.judge_looked_up(access, stage, &self.look_up(&access.target))
+    }
+
+    pub(super) fn judge_looked_up(&self, access: &Access, stage: Stage, names: &LookedUp) -> Judged {
         let facts = self.facts(access, stage);
-        let first = self.named(&access.target.host, &access.target.path_and_query);
-        let walk = self.walk(&first, &facts);
-        let Some(other) = &access.target.other_name else {
-            return self.judged(walk, &first, &facts);
+        let first = &names.first;
+        let walk = self.walk(first, &facts);
+        let Some(second) = &names.second else {
+            return self.judged(walk, first, &facts);
         };
-        let second = self.named(&Host::Name(other.clone()), "");
-        let second_walk = self.walk(&second, &facts);
+        let second_walk = self.walk(second, &facts);
         let (duties, second_duties) = (self.duties(walk), self.duties(second_walk));
         let (stricter, name) = match self.verdict(second_walk) > self.verdict(walk) {
-            true => (second_walk, &second),
-            false => (walk, &first),
+            true => (second_walk, second),
+            false => (walk, first),
         };
         let mut judged = self.judged(stricter, name, &facts);
         if judged.verdict == Verdict::Allow {

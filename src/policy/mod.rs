@@ -50,6 +50,7 @@ pub use action::{
 };
 pub use expect::Tried;
 pub use explain::{Considered, Explanation};
+pub use judge::LookedUp;
 pub use labels::{Category, Group, Language, RuleSummary};
 pub use people::People;
 pub use ruleset::{RefusedCategory, Ruleset};

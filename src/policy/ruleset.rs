@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::compile::{Policy, compile};
-use super::judge::Stage;
+use super::judge::{LookedUp, Stage};
 use super::rule::Verdict;
 use super::schedule::Hours;
 use super::{
@@ -68,10 +68,7 @@ impl Ruleset {
 
     /// An HTTP request before its host is resolved.
     pub fn decide_request(&self, access: &Access) -> Decision<RequestAction> {
-        self.decide(access, Stage::Request, |verdict| match verdict {
-            Verdict::Refuse => RequestAction::Refuse,
-            Verdict::Allow => RequestAction::Proceed,
-        })
+        self.decide_request_of(access, &self.look_up(&access.target))
     }
 
     /// An address about to be dialled: `target.address` is set, but where somebody else is to resolve the name.
@@ -92,15 +89,38 @@ impl Ruleset {
 
     /// An HTTP request about to be sent to `target.address`.
     pub fn decide_send(&self, access: &Access) -> Decision<SendAction> {
-        self.decide(access, Stage::Send, |verdict| match verdict {
+        self.decide_send_of(access, &self.look_up(&access.target))
+    }
+
+    /// [`Ruleset::decide_request`] where the target is looked up already.
+    pub fn decide_request_of(&self, access: &Access, names: &LookedUp) -> Decision<RequestAction> {
+        self.decide_of(access, Stage::Request, names, |verdict| match verdict {
+            Verdict::Refuse => RequestAction::Refuse,
+            Verdict::Allow => RequestAction::Proceed,
+        })
+    }
+
+    /// [`Ruleset::decide_send`] where the target is looked up already.
+    pub fn decide_send_of(&self, access: &Access, names: &LookedUp) -> Decision<SendAction> {
+        self.decide_of(access, Stage::Send, names, |verdict| match verdict {
             Verdict::Refuse => SendAction::Refuse,
             Verdict::Allow => SendAction::Forward(RelayPermit::new()),
         })
     }
 
-    fn decide<A>(&self, access: &Access, stage: Stage, action: impl Fn(Verdict) -> A) -> Decision<A> {
-        let judged = self.judge(access, stage);
+    fn decide_of<A>(
+        &self,
+        access: &Access,
+        stage: Stage,
+        names: &LookedUp,
+        action: impl Fn(Verdict) -> A,
+    ) -> Decision<A> {
+        let judged = self.judge_looked_up(access, stage, names);
         Decision { action: action(judged.verdict), duties: judged.duties, reason: judged.reason }
+    }
+
+    fn decide<A>(&self, access: &Access, stage: Stage, action: impl Fn(Verdict) -> A) -> Decision<A> {
+        self.decide_of(access, stage, &self.look_up(&access.target), action)
     }
 
     pub fn version(&self) -> &RulesVersion {

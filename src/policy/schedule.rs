@@ -3,6 +3,9 @@
 //! A schedule is civil time ("from 08:00 to 18:00 in Paris"), so a change of clock needs no thought: the hour that
 //! is skipped never comes, the hour that comes twice counts twice.
 
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::TimeZone;
 
@@ -62,11 +65,19 @@ pub struct Hours {
 pub(super) struct Timetable {
     zone: TimeZone,
     schedules: Vec<Schedule>,
+    /// Told apart from all others, those of replaced rules too.
+    number: u64,
+}
+
+thread_local! {
+    /// The last answer: whose, of which minute, which. Schedules have minutes, so within one nothing changes.
+    static LAST: Cell<(u64, i64, u64)> = const { Cell::new((0, 0, 0)) };
 }
 
 impl Timetable {
     pub fn new(zone: TimeZone, schedules: Vec<Schedule>) -> Self {
-        Timetable { zone, schedules }
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Timetable { zone, schedules, number: NEXT.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// The schedules that hold at an instant, one bit each.
@@ -74,6 +85,17 @@ impl Timetable {
         if self.schedules.is_empty() {
             return 0;
         }
+        let minute = at.as_micros().div_euclid(60_000_000);
+        let (number, last_minute, last) = LAST.get();
+        if (number, last_minute) == (self.number, minute) {
+            return last;
+        }
+        let holding = self.look_up(at);
+        LAST.set((self.number, minute, holding));
+        holding
+    }
+
+    fn look_up(&self, at: Timestamp) -> u64 {
         let local = self.zone.to_datetime(at.to_jiff());
         let minute = local.hour() as u16 * 60 + local.minute() as u16;
         let weekday = local.weekday();
