@@ -126,10 +126,6 @@ impl Body for RequestBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let answered = self.answered.load(Ordering::Relaxed);
         if let Some(wanted) = &mut self.wanted {
-            if answered {
-                // The answer came instead of a word about the body: nobody wants it.
-                return Poll::Pending;
-            }
             ready!(wanted.poll(cx));
             self.wanted = None;
         }

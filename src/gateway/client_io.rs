@@ -291,6 +291,7 @@ impl ClientIo {
             Poll::Pending => {
                 let error = ready!(self.writing.poll(cx, &mut self.write_timer, self.deadlines.pace));
                 self.phase.set_stalled();
+                self.phase.cut();
                 Poll::Ready(Err(error))
             }
         }

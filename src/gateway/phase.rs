@@ -74,7 +74,7 @@ impl Phase {
 
     /// Whether the client must see that the connection broke.
     pub(super) fn is_broken(&self) -> bool {
-        self.0.cut.load(Ordering::Relaxed) || self.0.stalled.load(Ordering::Relaxed)
+        self.0.cut.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_stalled(&self) {

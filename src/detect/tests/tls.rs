@@ -182,7 +182,11 @@ fn a_hello_broken_off_keeps_the_name_it_had_shown() {
 #[test]
 fn tls_that_begins_in_its_middle_says_so() {
     let no_hello = Signature::faulty(Protocol::Tls, Fault::NoHello);
-    let data = [&[23, 3, 3, 0, 3][..], b"xyz", &[23, 3, 3]].concat();
+    let data = [&[23, 3, 3, 0, 3][..], b"xyz", &[23, 3, 3, 0, 9]].concat();
+    // What follows is waited for, however the bytes come; when nothing does, the beginning has to do.
+    let cut = &data[..data.len() - 1];
+    assert_eq!(detect(cut), Step::Need);
+    assert_eq!(detected(cut), no_hello);
     let cipher_change = [20, 3, 3, 0, 1, 1, 22, 3, 3, 0, 4, 9, 9, 9, 9];
     let server_hello = hellos::record(&[2, 0, 0, 1, 0]);
     for bytes in [&data[..], &cipher_change, &server_hello] {
