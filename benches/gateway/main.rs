@@ -66,7 +66,7 @@ async fn bare_against_bare(effort: &Effort) {
     let mut report = Report::new(false);
     let origin = PageOrigin::start().await;
     let (one, other) = (Peer::start("proxy", origin.address).await, Peer::start("proxy", origin.address).await);
-    requests(effort, &origin, one.subject(), other.subject(), &mut report).await;
+    requests(effort, PER_REQUEST, &origin, one.subject(), other.subject(), &mut report).await;
     let origin = TunnelOrigin::start().await;
     let (one, other) = (Peer::start("relay", origin.address).await, Peer::start("relay", origin.address).await);
     tunnels(effort, &origin, one.subject(), other.subject(), &mut report).await;
@@ -83,6 +83,8 @@ async fn run(effort: &Effort) {
     }
     let mut report = Report::new(whole);
 
+    // A college's gateway: its rows wait in the journal for the centre, which is another machine.
+    site.set("role", "gateway = true\ncentral = false");
     let mut starts = Vec::new();
     let mut gateway = Gateway::start(&mut site).await;
     for _ in 1..effort.starts {
@@ -96,7 +98,8 @@ async fn run(effort: &Effort) {
     let subject = (gateway.pid(), gateway.proxy);
     let origin = PageOrigin::start().await;
     let bare = Peer::start("proxy", origin.address).await;
-    requests(effort, &origin, bare.subject(), subject, &mut report).await;
+    requests(effort, PER_REQUEST, &origin, bare.subject(), subject, &mut report).await;
+    let pages = (origin, bare);
     let origin = TunnelOrigin::start().await;
     let bare = Peer::start("relay", origin.address).await;
     tunnels(effort, &origin, bare.subject(), subject, &mut report).await;
@@ -112,8 +115,19 @@ async fn run(effort: &Effort) {
     let peak = gateway.memory_kib("VmHWM") as f64 / 1024.0;
     report.single("memory at its highest", "MiB", &Figure::of(vec![peak]), None);
     assert_eq!(gateway.stop().await.code(), Some(0));
+
+    site.set("role", "gateway = true\ncentral = true");
+    let gateway = Gateway::start(&mut site).await;
+    let subject = (gateway.pid(), gateway.proxy);
+    let (origin, bare) = &pages;
+    let what = ("the same with the embedded store in the same process", None);
+    requests(effort, what, origin, bare.subject(), subject, &mut report).await;
+    assert_eq!(gateway.stop().await.code(), Some(0));
     report.print();
 }
+
+/// What is measured, and how many times the bare peer it may cost.
+const PER_REQUEST: (&str, Option<f64>) = ("CPU per keep-alive request of 1 KiB", Some(1.5));
 
 /// Puts all of UT1 where the catalogue finds it; without the data the small lists of the tests stay.
 fn whole_ut1(site: &Site) -> bool {
@@ -125,7 +139,14 @@ fn whole_ut1(site: &Site) -> bool {
 }
 
 /// CPU time per request of 1 KiB over kept connections.
-async fn requests(effort: &Effort, origin: &PageOrigin, bare: Subject, gateway: Subject, report: &mut Report) {
+async fn requests(
+    effort: &Effort,
+    (what, most): (&str, Option<f64>),
+    origin: &PageOrigin,
+    bare: Subject,
+    gateway: Subject,
+    report: &mut Report,
+) {
     let (mut of_bare, mut of_gateway) = (Vec::new(), Vec::new());
     let round = async |(pid, proxy): Subject, count: usize| {
         let (served, cpu) = (origin.served(), process::cpu(pid));
@@ -140,7 +161,7 @@ async fn requests(effort: &Effort, origin: &PageOrigin, bare: Subject, gateway: 
         of_bare.push(round(bare, effort.requests).await);
         of_gateway.push(round(gateway, effort.requests).await);
     }
-    report.pair("CPU per keep-alive request of 1 KiB", "µs", of_bare, of_gateway, 1.5);
+    report.pair(what, "µs", of_bare, of_gateway, most);
 }
 
 /// CPU time per tunnel: CONNECT, a ClientHello up, 4 KiB down, close.
@@ -161,7 +182,7 @@ async fn tunnels(effort: &Effort, origin: &TunnelOrigin, bare: Subject, gateway:
         of_bare.push(round(bare, effort.tunnels).await);
         of_gateway.push(round(gateway, effort.tunnels).await);
     }
-    report.pair("CPU per CONNECT tunnel", "µs", of_bare, of_gateway, 1.5);
+    report.pair("CPU per CONNECT tunnel", "µs", of_bare, of_gateway, Some(1.5));
 }
 
 /// Requests that fail while new rules are installed again and again.

@@ -45,10 +45,14 @@ impl Report {
     }
 
     /// A bare peer against the gateway, round by round.
-    pub fn pair(&mut self, what: &str, unit: &str, bare: Vec<f64>, gateway: Vec<f64>, most: f64) {
+    pub fn pair(&mut self, what: &str, unit: &str, bare: Vec<f64>, gateway: Vec<f64>, most: Option<f64>) {
         let ratios = Figure::of(bare.iter().zip(&gateway).map(|(bare, gateway)| gateway / bare).collect());
         let (bare, gateway) = (Figure::of(bare), Figure::of(gateway));
-        let within = if ratios.median() <= most { "yes" } else { "**no**" };
+        let (most, within) = match most {
+            Some(most) if ratios.median() <= most => (most.to_string(), "yes"),
+            Some(most) => (most.to_string(), "**no**"),
+            None => (String::new(), ""),
+        };
         self.pairs.push(format!(
             "| {what} | {} {unit} | {} {unit} | {} | {most} | {within} |",
             bare.shown(1),

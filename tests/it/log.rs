@@ -208,3 +208,26 @@ async fn the_log_can_be_searched_when_the_gateway_is_gone() {
     hosts.sort_unstable();
     assert_eq!(hosts, ["adult.test", "plain.test"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cry_for_help_that_cannot_be_forwarded_names_nobody_either() {
+    let school = School::open_with(|site| {
+        site.write_rule("people.csv", &format!("address,person,groups\n{PUPIL},eleve,\n"));
+        site.set("limits", "requests_per_second = 1\nrequest_burst = 1");
+    })
+    .await;
+    school.names.answers("far.help.test", &[&["169.254.169.254"]]);
+    let mut browser = school.pupil().await;
+    assert_eq!(browser.get("http://far.help.test/").await.status, 403);
+    // Help-lines pass limits: the burst is long over.
+    assert_eq!(browser.get(&school.url("help.test", "/talk")).await.status, 200);
+    assert_eq!(school.pupil().await.connect("far.help.test:443").await.status, 403);
+    let rows = school.gateway.rows(2, &["--host", "far.help.test"]).await;
+    for row in &rows {
+        assert_eq!(row["flags"], serde_json::json!(["help-line"]), "{row:#}");
+        for named in ["person", "client_address"] {
+            assert!(row[named].is_null() || row[named] == "", "{named}: {row:#}");
+        }
+        assert!(text(row, "start").ends_with(":00:00Z") || text(row, "start").contains(":00:00."), "{row:#}");
+    }
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::harness::browser::{Browser, Refused};
 use crate::harness::cli::{number, text};
+use crate::harness::meanwhile;
 use crate::harness::origin::Origin;
 use crate::harness::raw::{ClosedPort, RawOrigin};
 use crate::harness::school::School;
@@ -157,4 +158,44 @@ async fn bytes_sent_along_with_connect_are_not_lost() {
     browser.line.say(bytes).await;
     assert_eq!(browser.line.reply("CONNECT").await.status, 200);
     assert_eq!(origin.accept().await.hear(hello.len()).await, hello);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_waits_before_it_speaks_is_looked_into_all_the_same() {
+    let school = School::open_with(|site| {
+        site.set("limits", "detect_ms = 300");
+    })
+    .await;
+    let origin = RawOrigin::listen().await;
+    let mut browser = school.pupil().await;
+    assert_eq!(browser.connect(&format!("front.test:{}", origin.address.port())).await.status, 200);
+    let mut at_origin = origin.accept().await;
+    // Longer than the first bytes may take once they have begun.
+    meanwhile(Duration::from_millis(900)).await;
+    browser.line.say(client_hello("adult.test")).await;
+    let heard = browser.line.hear_all().await;
+    assert_eq!(heard.first(), Some(&0x15), "a TLS alert: {heard:?}");
+    assert!(at_origin.hear_all().await.is_empty(), "the origin heard a name that is refused");
+    let row = school.gateway.row("adult.test").await;
+    assert_eq!((text(&row, "action"), text(&row, "asked")), ("refuse", "front.test"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_page_in_a_tunnel_is_judged_by_the_host_it_names() {
+    let school = School::open().await;
+    let mut browser = school.pupil().await;
+    let port = school.origin.port();
+    assert_eq!(browser.connect(&format!("front.test:{port}")).await.status, 200);
+    browser.line.say(format!("GET /a HTTP/1.1\r\nHost: front.test:{port}\r\n\r\n")).await;
+    assert_eq!(browser.line.reply("GET").await.status, 200);
+    browser.line.say(format!("GET /b HTTP/1.1\r\nHost: adult.test:{port}\r\n\r\n")).await;
+    let reply = browser.line.reply("GET").await;
+    assert!(reply.status == 403 && reply.text().contains("adult.test"), "{}", reply.status);
+    let seen = school.origin.requests();
+    assert_eq!(seen.iter().map(|seen| seen.target.as_str()).collect::<Vec<_>>(), ["/a"]);
+    let methods = school.gateway.rows(2, &["--host", "front.test"]).await;
+    let mut methods: Vec<_> = methods.iter().map(|row| text(row, "method")).collect();
+    methods.sort_unstable();
+    assert_eq!(methods, ["CONNECT", "GET"]);
+    assert_eq!(text(&school.gateway.row("adult.test").await, "action"), "refuse");
 }
