@@ -1,14 +1,18 @@
-//! Thousands of literals, found in a text at a byte or two a nanosecond.
+//! Thousands of literals, found in a text at a byte or two a nanosecond: an Aho-Corasick automaton behind a bitmap.
 //!
 //! Of each literal its rarest four bytes are taken, its *gram*. A bitmap says of every four bytes of the text whether
 //! they may be a gram; nearly all are not, and that is all that happens to them: a multiplication and a bit. Where they
-//! may be, a table gives the literals with that gram and the text is compared. Literals of one to three bytes have a
-//! bitmap of their first two bytes, asked in the same loop.
+//! may be, the automaton of all literals, each from its gram on, is walked from there, anchored, as far as it goes; what
+//! stands before the gram is compared. Literals of one to three bytes have a bitmap of their own, asked in the same loop.
 //!
-//! What is found is exactly what an Aho-Corasick automaton finds with overlapping matches (a test holds it); on texts
-//! that hold few of the literals it costs a quarter, and it is built in no time: nothing of it is in an image.
+//! What is found is exactly what an automaton over the whole text finds with overlapping matches (a test holds it), and
+//! each place costs at most the longest literal, however many literals share a gram.
 
 use std::collections::HashMap;
+
+use aho_corasick::automaton::Automaton;
+use aho_corasick::nfa::contiguous::NFA;
+use aho_corasick::{Anchored, MatchKind};
 
 /// Bytes of a gram.
 const GRAM: usize = 4;
@@ -30,42 +34,20 @@ static NO_SHORT: [u8; SHORT_BYTES] = [0; SHORT_BYTES];
 /// A set of literals, numbered in the order in which they were given.
 #[derive(Debug, Clone, Default)]
 pub struct GramSet {
-    literals: Vec<Box<[u8]>>,
     bitmap: Vec<u8>,
-    /// Open addressing; a power of two.
-    slots: Vec<Slot>,
-    /// The literals of the slots, side by side.
-    members: Vec<Member>,
     /// Empty when no literal is short.
     short_bitmap: Vec<u8>,
-    /// By their first byte.
-    short: Vec<Short>,
-    /// Where those with each first byte begin; one more than there are bytes.
-    short_starts: Vec<u32>,
+    /// Of every literal from its gram on; `None`: there are none.
+    automaton: Option<NFA>,
+    /// By pattern of the automaton.
+    members: Vec<Member>,
 }
 
-/// A literal of one to three bytes.
-#[derive(Debug, Clone, Copy)]
-struct Short {
-    bytes: u32,
-    /// Which bytes of a window it has.
-    mask: u32,
-    literal: u32,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Slot {
-    gram: u32,
-    first: u32,
-    /// 0: the slot is free.
-    count: u32,
-}
-
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Member {
     literal: u32,
-    /// Where its gram is in it.
-    offset: u32,
+    /// What stands before its gram.
+    before: Box<[u8]>,
 }
 
 /// A literal that stands in the text.
@@ -78,155 +60,130 @@ pub struct Found {
 impl GramSet {
     /// Empty literals are never found.
     pub fn new<L: AsRef<[u8]>>(literals: impl IntoIterator<Item = L>) -> GramSet {
-        let literals: Vec<Box<[u8]>> = literals.into_iter().map(|literal| literal.as_ref().into()).collect();
-        let mut set = GramSet { literals, ..GramSet::default() };
-        let mut grams: Vec<(u32, Member)> = Vec::new();
+        let literals: Vec<L> = literals.into_iter().collect();
         // What many literals hold is common in the texts that they are meant for, too.
         let mut shared: HashMap<u32, u32> = HashMap::new();
-        for literal in &set.literals {
-            literal.windows(GRAM).for_each(|gram| *shared.entry(word(gram)).or_default() += 1);
+        for literal in &literals {
+            literal.as_ref().windows(GRAM).for_each(|gram| *shared.entry(word(gram)).or_default() += 1);
         }
-        for (number, literal) in (0u32..).zip(&set.literals) {
-            match rarest(literal, &shared) {
-                Some(offset) => {
-                    grams.push((word(&literal[offset as usize..]), Member { literal: number, offset }));
-                }
-                None if literal.is_empty() => {}
-                None => {
-                    let mask = (1 << (8 * literal.len())) - 1;
-                    set.short.push(Short { bytes: word(literal), mask, literal: number });
-                }
+        let mut set = GramSet::default();
+        let (mut tails, mut grams, mut short) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, literal) in (0u32..).zip(&literals) {
+            let literal = literal.as_ref();
+            if literal.is_empty() {
+                continue;
             }
+            let offset = rarest(literal, &shared);
+            let (before, tail) = literal.split_at(offset.unwrap_or(0) as usize);
+            match offset {
+                Some(_) => grams.push(word(tail)),
+                None => short.push(tail),
+            }
+            set.members.push(Member { literal: number, before: before.into() });
+            tails.push(tail);
         }
-        grams.sort_by_key(|(gram, member)| (*gram, member.literal));
-        set.build_slots(&grams);
-        set.build_short();
+        if tails.is_empty() {
+            return set;
+        }
+        let bits = if grams.len() < MANY { FEW_BITS } else { MANY_BITS };
+        set.bitmap = vec![0; 1 << (bits - 3)];
+        for gram in grams {
+            let bit = spread(gram) >> (32 - bits);
+            set.bitmap[bit as usize / 8] |= 1 << (bit % 8);
+        }
+        set.short_bitmap = bitmap_of(&short);
+        let automaton = NFA::builder().match_kind(MatchKind::Standard).prefilter(false).build(&tails);
+        set.automaton =
+            Some(automaton.expect("literals of one image are far fewer bytes than the 2^31 states there can be"));
         set
     }
 
-    fn build_slots(&mut self, grams: &[(u32, Member)]) {
-        if self.literals.is_empty() {
-            return;
-        }
-        // Never full: whoever looks for what is not there comes upon a free slot.
-        self.slots = vec![Slot::default(); (2 * grams.len()).next_power_of_two()];
-        let bits = if self.slots.len() < 2 * MANY { FEW_BITS } else { MANY_BITS };
-        self.bitmap = vec![0; 1 << (bits - 3)];
-        for group in grams.chunk_by(|a, b| a.0 == b.0) {
-            let gram = group[0].0;
-            let bit = spread(gram) >> (32 - bits);
-            self.bitmap[bit as usize / 8] |= 1 << (bit % 8);
-            let mut at = spread(gram) as usize & (self.slots.len() - 1);
-            while self.slots[at].count > 0 {
-                at = (at + 1) & (self.slots.len() - 1);
-            }
-            self.slots[at] = Slot { gram, first: self.members.len() as u32, count: group.len() as u32 };
-            self.members.extend(group.iter().map(|(_, member)| *member));
-        }
-    }
-
-    fn build_short(&mut self) {
-        if self.short.is_empty() {
-            return;
-        }
-        let mut bitmap = vec![0; SHORT_BYTES];
-        for short in &self.short {
-            match *self.literals[short.literal as usize] {
-                [a, b, c, ..] => set_triple(&mut bitmap, [a, b, c, 0]),
-                [a, b] => (0..=255).for_each(|c| set_triple(&mut bitmap, [a, b, c, 0])),
-                [a] => (0..=u16::MAX).map(u16::to_le_bytes).for_each(|[b, c]| set_triple(&mut bitmap, [a, b, c, 0])),
-                [] => {}
-            }
-        }
-        self.short_bitmap = bitmap;
-        self.short.sort_by_key(|short| short.bytes & 0xff);
-        let before = |byte| self.short.partition_point(|short| short.bytes & 0xff < byte) as u32;
-        self.short_starts = (0..=256).map(before).collect();
-    }
-
     pub fn is_empty(&self) -> bool {
-        self.literals.is_empty()
+        self.members.is_empty()
     }
 
     /// Calls `visit` with every place where a literal stands, in no promised order.
     #[inline]
     pub fn find(&self, text: &[u8], mut visit: impl FnMut(Found)) {
-        match (self.slots.len() < 2 * MANY, self.short.is_empty()) {
-            (true, true) => self.scan::<FEW_BITS, false>(text, &mut visit),
-            (false, true) => self.scan::<MANY_BITS, false>(text, &mut visit),
-            (true, false) => self.scan::<FEW_BITS, true>(text, &mut visit),
-            (false, false) => self.scan::<MANY_BITS, true>(text, &mut visit),
+        let Some(automaton) = &self.automaton else { return };
+        match (self.bitmap.len() == 1 << (FEW_BITS - 3), self.short_bitmap.is_empty()) {
+            (true, true) => self.scan::<FEW_BITS, false>(automaton, text, &mut visit),
+            (false, true) => self.scan::<MANY_BITS, false>(automaton, text, &mut visit),
+            (true, false) => self.scan::<FEW_BITS, true>(automaton, text, &mut visit),
+            (false, false) => self.scan::<MANY_BITS, true>(automaton, text, &mut visit),
         }
     }
 
     /// Eight bytes are loaded at once and hold the next four windows of four; behind the text there are zeros.
     #[inline]
-    fn scan<const BITS: u32, const SHORT: bool>(&self, text: &[u8], visit: &mut impl FnMut(Found)) {
+    fn scan<const BITS: u32, const SHORT: bool>(&self, automaton: &NFA, text: &[u8], visit: &mut impl FnMut(Found)) {
         let Some(bitmap) = self.bitmap.get(..1 << (BITS - 3)) else { return };
         let short: &[u8; SHORT_BYTES] = self.short_bitmap.first_chunk().unwrap_or(&NO_SHORT);
         let mut at = 0;
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
             let eight = u64::from_le_bytes(rest.first_chunk().copied().unwrap_or_else(|| padded(rest)));
-            let (mut candidates, mut short_candidates) = (0u32, 0u32);
+            let mut candidates = 0u32;
             for i in 0..4 {
                 let window = (eight >> (8 * i)) as u32;
                 let bit = spread(window) >> (32 - BITS);
-                candidates |= (u32::from(bitmap[(bit >> 3) as usize]) >> (bit & 7) & 1) << i;
+                let mut byte = u32::from(bitmap[(bit >> 3) as usize]) >> (bit & 7);
                 if SHORT {
                     let bit = spread(window & TRIPLE) >> (32 - SHORT_BITS);
-                    short_candidates |= (u32::from(short[(bit >> 3) as usize]) >> (bit & 7) & 1) << i;
+                    byte |= u32::from(short[(bit >> 3) as usize]) >> (bit & 7);
                 }
+                candidates |= (byte & 1) << i;
             }
             while candidates != 0 {
-                let i = candidates.trailing_zeros();
-                self.try_gram(text, at + i as usize, (eight >> (8 * i)) as u32, visit);
+                self.walk(automaton, text, at + candidates.trailing_zeros() as usize, visit);
                 candidates &= candidates - 1;
-            }
-            while SHORT && short_candidates != 0 {
-                let i = short_candidates.trailing_zeros();
-                self.try_short(text, at + i as usize, (eight >> (8 * i)) as u32, visit);
-                short_candidates &= short_candidates - 1;
             }
             at += GRAM;
         }
     }
 
-    fn try_short(&self, text: &[u8], at: usize, window: u32, visit: &mut impl FnMut(Found)) {
-        let first = (window & 0xff) as usize;
-        let (start, end) = (self.short_starts[first] as usize, self.short_starts[first + 1] as usize);
-        for short in &self.short[start..end] {
-            // A zero of the text is one, those behind it are not.
-            if window & short.mask == short.bytes && self.stands(text, at, short.literal) {
-                visit(Found { start: at, literal: short.literal as usize });
-            }
-        }
-    }
-
-    fn stands(&self, text: &[u8], start: usize, literal: u32) -> bool {
-        text.get(start..).is_some_and(|rest| rest.starts_with(&self.literals[literal as usize]))
-    }
-
+    /// Every literal whose gram stands here, or that begins here and has none.
     #[inline]
-    fn try_gram(&self, text: &[u8], at: usize, gram: u32, visit: &mut impl FnMut(Found)) {
-        let mut slot = spread(gram) as usize & (self.slots.len() - 1);
-        loop {
-            let Slot { gram: held, first, count } = self.slots[slot];
-            if count == 0 {
+    fn walk(&self, automaton: &NFA, text: &[u8], at: usize, visit: &mut impl FnMut(Found)) {
+        // An automaton that was built without a choice of its starts has both. Windows may begin behind the text.
+        let (Ok(mut state), Some(rest)) = (automaton.start_state(Anchored::Yes), text.get(at..)) else { return };
+        for (length, &b) in (1usize..).zip(rest) {
+            state = automaton.next_state(Anchored::Yes, state, b);
+            if !automaton.is_special(state) {
+                continue;
+            }
+            if automaton.is_dead(state) {
                 return;
             }
-            if held == gram {
-                for member in &self.members[first as usize..(first + count) as usize] {
-                    if let Some(start) = at.checked_sub(member.offset as usize)
-                        && self.stands(text, start, member.literal)
-                    {
-                        visit(Found { start, literal: member.literal as usize });
-                    }
+            if !automaton.is_match(state) {
+                continue;
+            }
+            for i in 0..automaton.match_len(state) {
+                let pattern = automaton.match_pattern(state, i);
+                let Member { literal, before } = &self.members[pattern.as_usize()];
+                // A state also tells of literals that end here and began later.
+                if automaton.pattern_len(pattern) == length && text[..at].ends_with(before) {
+                    visit(Found { start: at - before.len(), literal: *literal as usize });
                 }
-                return;
             }
-            slot = (slot + 1) & (self.slots.len() - 1);
         }
     }
+}
+
+/// Of literals without a gram; empty where there are none.
+fn bitmap_of(short: &[&[u8]]) -> Vec<u8> {
+    if short.is_empty() {
+        return Vec::new();
+    }
+    let mut bitmap = vec![0; SHORT_BYTES];
+    for literal in short {
+        match **literal {
+            [a, b, c, ..] => set_triple(&mut bitmap, [a, b, c, 0]),
+            [a, b] => (0..=255).for_each(|c| set_triple(&mut bitmap, [a, b, c, 0])),
+            [a] => (0..=u16::MAX).map(u16::to_le_bytes).for_each(|[b, c]| set_triple(&mut bitmap, [a, b, c, 0])),
+            [] => {}
+        }
+    }
+    bitmap
 }
 
 fn padded(rest: &[u8]) -> [u8; 8] {
