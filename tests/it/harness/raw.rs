@@ -36,6 +36,13 @@ impl Line {
         Line::over(stream.unwrap_or_else(|e| panic!("connecting to {address}: {e}")))
     }
 
+    /// [`Line::from`] for who may be turned away before the connection is there.
+    pub async fn try_from(client: IpAddr, address: SocketAddr) -> Option<Self> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.expect("a socket");
+        socket.bind(SocketAddr::new(client, 0)).unwrap_or_else(|e| panic!("binding {client}: {e}"));
+        soon("connecting", socket.connect(address)).await.ok().map(Line::over)
+    }
+
     /// Connects from an address of one's own: on loopback, every 127.x.y.z is another device.
     pub async fn from(client: IpAddr, address: SocketAddr) -> Self {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.expect("a socket");
