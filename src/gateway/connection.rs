@@ -84,7 +84,8 @@ pub async fn serve(gateway: Arc<Gateway>, accepted: Accepted) {
     let limits = gateway.snapshot().config.limits;
     let taken = Arc::new(gateway.allowances.take(accepted.client.ip(), &limits));
     let ends = (accepted.client, accepted.local);
-    let connection = Opened { gateway, ends, taken, origins: Origins::default(), inside: None };
+    let origins = Origins::new(&gateway.idle_links, limits.flows);
+    let connection = Opened { gateway, ends, taken, origins, inside: None };
     connection.serve(accepted.stream, Bytes::new(), &limits).await;
 }
 
@@ -242,8 +243,8 @@ impl ClientConnection {
         let snapshot = self.gateway.snapshot();
         let reply = Reply::new(&self.gateway, &snapshot, &HeaderMap::new());
         let access = own_pages::access_of_nothing(self, &snapshot, "");
+        // Its row counts it with its like, and stands for the connection too: a flood is not to fill the journal.
         drop(reply.failed(&access, Failure::TooManyConnections, Ending::OverLimit));
-        self.close(Ending::OverLimit);
     }
 }
 

@@ -58,6 +58,7 @@ use allowances::Allowances;
 use control::Rejected;
 use flows::{AccessFlows, ConnectionFlows};
 use headers::ViaName;
+use origins::IdleLinks;
 use repeats::Repeats;
 
 /// Everything an answer depends on that a reload may change: one pointer, so that each answer comes from one of them.
@@ -81,6 +82,7 @@ pub struct Gateway {
     accesses: Arc<AccessFlows>,
     connections: Arc<ConnectionFlows>,
     allowances: Allowances,
+    idle_links: Arc<IdleLinks>,
     repeats: Repeats,
     draining: watch::Sender<bool>,
     /// Told to all connections while nearly as many are open as may be.
@@ -103,6 +105,7 @@ impl Gateway {
             accesses: AccessFlows::new(slice, clock.clone()),
             connections: ConnectionFlows::new(slice, clock.clone()),
             allowances: Allowances::default(),
+            idle_links: Arc::default(),
             repeats: Repeats::default(),
             draining: watch::Sender::new(false),
             place_wanted: Notify::new(),

@@ -17,6 +17,8 @@ pub enum InvalidHead {
     ProxyAuthentication,
     #[error("a transfer coding that nobody asked for")]
     TransferCoding,
+    #[error("lengths that differ, or one that is no number")]
+    Length,
 }
 
 /// Refuses what must not reach a client; `asked`: to change the protocol.
@@ -25,6 +27,7 @@ pub fn check<B>(response: &Response<B>, asked: bool) -> Result<(), InvalidHead> 
         StatusCode::SWITCHING_PROTOCOLS if !asked => Err(InvalidHead::NotAsked),
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(InvalidHead::ProxyAuthentication),
         _ if !is_plainly_chunked_or_not_at_all(response.headers()) => Err(InvalidHead::TransferCoding),
+        _ if !has_one_length_at_most(response.headers()) => Err(InvalidHead::Length),
         _ => Ok(()),
     }
 }
@@ -39,11 +42,21 @@ fn is_plainly_chunked_or_not_at_all(headers: &HeaderMap) -> bool {
     }
 }
 
+/// Where an answer has no body (HEAD, 204, 304) hyper does not look at its length, and the client may.
+fn has_one_length_at_most(headers: &HeaderMap) -> bool {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return true };
+    first.as_bytes().iter().all(u8::is_ascii_digit) && !first.is_empty() && lengths.all(|other| other == first)
+}
+
 /// The head as the client gets it: nothing of the origin's hop, one way to know the body's length, our signature.
 pub fn outward(head: &mut response::Parts, via: &ViaName) {
     // Chunks count and a length beside them does not (RFC 9112 §6.3, item 3).
     if head.headers.contains_key(TRANSFER_ENCODING) {
         head.headers.remove(CONTENT_LENGTH);
+    } else if let Some(length) = head.headers.get(CONTENT_LENGTH).cloned() {
+        // The same twice is once.
+        head.headers.insert(CONTENT_LENGTH, length);
     }
     headers::remove_hop_by_hop(&mut head.headers);
     via.sign(head.version, &mut head.headers);
@@ -82,5 +95,19 @@ mod tests {
             assert_eq!(check(&head(status, codings), false), expected, "{status} {codings:?}");
         }
         assert_eq!(check(&head(101, &[]), true), Ok(()));
+        for (lengths, expected) in [
+            (&["5"][..], Ok(())),
+            (&["5", "5"], Ok(())),
+            (&["5", "6"], Err(InvalidHead::Length)),
+            (&["abc"], Err(InvalidHead::Length)),
+            (&["5, 5"], Err(InvalidHead::Length)),
+            (&[""], Err(InvalidHead::Length)),
+        ] {
+            let mut response = head(204, &[]);
+            for length in lengths {
+                response.headers_mut().append(CONTENT_LENGTH, HeaderValue::from_static(length));
+            }
+            assert_eq!(check(&response, false), expected, "{lengths:?}");
+        }
     }
 }

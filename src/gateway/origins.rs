@@ -5,7 +5,7 @@
 //! link is either in use or idle here; when the client leaves, its links are closed with it.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -235,11 +235,42 @@ pub enum SendError {
     Failed(Failure, Ending),
 }
 
+/// Idle links of all clients: each takes a descriptor that no flow accounts for.
+#[derive(Debug, Default)]
+pub struct IdleLinks(AtomicUsize);
+
+/// An idle link's part of them.
+struct IdlePlace(Arc<IdleLinks>);
+
+impl IdleLinks {
+    /// One more, where there are fewer than `most`.
+    fn take(self: &Arc<Self>, most: usize) -> Option<IdlePlace> {
+        let counted = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < most).then_some(n + 1));
+        counted.is_ok().then(|| IdlePlace(self.clone()))
+    }
+}
+
+impl Drop for IdlePlace {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The idle links of one client connection.
-#[derive(Clone, Default)]
-pub struct Origins(Arc<Mutex<Vec<Link>>>);
+#[derive(Clone)]
+pub struct Origins {
+    idle: Arc<Mutex<Vec<(Link, IdlePlace)>>>,
+    all: Arc<IdleLinks>,
+    /// Of all clients together.
+    most: usize,
+}
 
 impl Origins {
+    /// `flows`: how many the gateway may have; half as many links may be idle.
+    pub fn new(all: &Arc<IdleLinks>, flows: usize) -> Self {
+        Origins { idle: Arc::default(), all: all.clone(), most: flows.div_ceil(2) }
+    }
+
     /// An idle link to this host and port by this way, if there is one that the origin has not closed.
     pub async fn take(&self, target: &Target, nameless: bool, parent: Option<&Arc<Parent>>) -> Option<Link> {
         loop {
@@ -253,12 +284,12 @@ impl Origins {
 
     fn take_any(&self, target: &Target, nameless: bool, parent: Option<&Arc<Parent>>) -> Option<Link> {
         let mut links = self.links();
-        links.retain(|link| !link.sender.is_closed());
-        let at = links.iter().position(|link| {
+        links.retain(|(link, _)| !link.sender.is_closed());
+        let at = links.iter().position(|(link, _)| {
             let same_way = link.parent.as_ref().map(Arc::as_ptr) == parent.map(Arc::as_ptr);
             link.port == target.port && link.nameless == nameless && same_way && link.host == target.host
         })?;
-        Some(links.swap_remove(at))
+        Some(links.swap_remove(at).0)
     }
 
     /// Keeps a link for the next request, where the last one has been sent whole.
@@ -266,14 +297,15 @@ impl Origins {
         if !link.sent.load(Ordering::Relaxed) {
             return;
         }
+        let Some(place) = self.all.take(self.most) else { return };
         let mut links = self.links();
         if links.len() == IDLE_MAX {
             links.remove(0);
         }
-        links.push(link);
+        links.push((link, place));
     }
 
-    fn links(&self) -> std::sync::MutexGuard<'_, Vec<Link>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn links(&self) -> std::sync::MutexGuard<'_, Vec<(Link, IdlePlace)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -256,7 +256,7 @@ impl Tunnel {
         let limits = snapshot.config.limits;
         intents.access.finish(Some(StatusCode::OK.as_u16()), Ending::Complete);
         let inside = (access.target.host.clone(), access.target.port);
-        let origins = Origins::default();
+        let origins = Origins::new(&gateway.idle_links, limits.flows);
         if let Ok(link) = Link::open(origin, &access.target, intents.connection, &limits).await {
             origins.keep(link);
         }

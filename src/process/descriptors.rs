@@ -6,8 +6,8 @@ use crate::config::Limits;
 
 /// For files, the journal's segments, listening sockets, the store and connections that are being turned away.
 const RESERVED: u64 = 160;
-/// A flow has a socket on each side.
-const PER_FLOW: u64 = 2;
+/// Two flows have a socket on each side, and between them one idle connection to an origin (`Origins::new`).
+const PER_TWO_FLOWS: u64 = 5;
 /// Fewer than that is no gateway.
 const FLOWS_MIN: usize = 8;
 
@@ -20,7 +20,8 @@ pub fn fit(limits: &mut Limits) {
         let _ = setrlimit(Resource::Nofile, Rlimit { current: given.maximum, maximum: given.maximum });
     }
     let Some(descriptors) = getrlimit(Resource::Nofile).current else { return };
-    let room = usize::try_from(descriptors.saturating_sub(RESERVED) / PER_FLOW).unwrap_or(usize::MAX).max(FLOWS_MIN);
+    let room =
+        usize::try_from(descriptors.saturating_sub(RESERVED) * 2 / PER_TWO_FLOWS).unwrap_or(usize::MAX).max(FLOWS_MIN);
     if limits.flows > room {
         tracing::warn!(
             flows = room,
