@@ -21,7 +21,8 @@ fn covered(format: Format, line: &str, host: &Host, path: &str) -> bool {
             _ => false,
         },
         Format::Urls => {
-            let (entry_host, entry_rest) = line.split_at(line.find('/').unwrap_or(line.len()));
+            // A host ends at its path or at its query (RFC 3986 §3.2): `b.fr?a=b` has no slash.
+            let (entry_host, entry_rest) = line.split_at(line.find(['/', '?']).unwrap_or(line.len()));
             let entry_host = Host::parse(entry_host).map(|h| h.to_text().into_owned()).unwrap_or_default();
             let (mut entry, mut url) = (String::new(), String::new());
             canonical_path(entry_rest, &mut entry);
