@@ -120,7 +120,7 @@ async fn run(effort: &Effort) {
     let gateway = Gateway::start(&mut site).await;
     let subject = (gateway.pid(), gateway.proxy);
     let (origin, bare) = &pages;
-    let what = ("the same with the embedded store in the same process", None);
+    let what = ("CPU per such request with the embedded store in the same process", None);
     requests(effort, what, origin, bare.subject(), subject, &mut report).await;
     assert_eq!(gateway.stop().await.code(), Some(0));
     report.print();
