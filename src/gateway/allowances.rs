@@ -70,7 +70,7 @@ enum Counted {
 }
 
 /// Adds one where that stays within `most`.
-fn count_up_to(count: &AtomicUsize, most: usize) -> bool {
+pub fn count_up_to(count: &AtomicUsize, most: usize) -> bool {
     count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < most).then_some(n + 1)).is_ok()
 }
 

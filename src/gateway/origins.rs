@@ -23,6 +23,7 @@ use crate::origin::Parent;
 use crate::policy::RelayPermit;
 use crate::tasks;
 
+use super::allowances::count_up_to;
 use super::answer::Failure;
 use super::body::RequestBody;
 use super::connection::HYPER_FIELDS;
@@ -245,8 +246,7 @@ struct IdlePlace(Arc<IdleLinks>);
 impl IdleLinks {
     /// One more, where there are fewer than `most`.
     fn take(self: &Arc<Self>, most: usize) -> Option<IdlePlace> {
-        let counted = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < most).then_some(n + 1));
-        counted.is_ok().then(|| IdlePlace(self.clone()))
+        count_up_to(&self.0, most).then(|| IdlePlace(self.clone()))
     }
 }
 
@@ -307,5 +307,20 @@ impl Origins {
 
     fn links(&self) -> std::sync::MutexGuard<'_, Vec<(Link, IdlePlace)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_clients_together_have_so_many_idle_links_and_a_place_is_given_back() {
+        let all = Arc::new(IdleLinks::default());
+        let kept: Vec<IdlePlace> = (0..3).filter_map(|_| all.take(2)).collect();
+        assert_eq!(kept.len(), 2);
+        drop(kept);
+        assert!(all.take(1).is_some());
+        assert!(Origins::new(&all, 1).most >= 1, "one flow may keep its link");
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::harness::browser::Browser;
 use crate::harness::cli::text;
 use crate::harness::eventually;
 use crate::harness::origin::Origin;
@@ -110,6 +111,16 @@ async fn every_door_of_ours_is_closed_from_inside_whatever_is_open() {
     }
 }
 
+/// Gets a page, and gives the origin's end of the kept connection.
+async fn first_page(browser: &mut Browser, url: &str, origin: &RawOrigin) -> Line {
+    browser.send("GET", url, &[], b"").await;
+    let mut line = origin.accept().await;
+    line.hear_head().await;
+    line.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    assert_eq!(browser.line.reply("GET").await.text(), "ok");
+    line
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_pointed_elsewhere_is_judged_by_where_it_points_now() {
     let school = school_that_allows("\"127.9.0.0/16\"").await;
@@ -120,11 +131,7 @@ async fn a_name_that_is_pointed_elsewhere_is_judged_by_where_it_points_now() {
 
     let mut browser = school.pupil().await;
     for _ in 0..2 {
-        browser.send("GET", &url, &[], b"").await;
-        let mut line = origin.accept().await;
-        line.hear_head().await;
-        line.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
-        assert_eq!(browser.line.reply("GET").await.text(), "ok");
+        let mut line = first_page(&mut browser, &url, &origin).await;
         // A kept link goes where it went: nobody is asked for the name again.
         browser.send("GET", &url, &[], b"").await;
         line.hear_head().await;
@@ -149,11 +156,7 @@ async fn a_request_that_is_asked_again_and_then_refused_has_one_row() {
     let url = format!("http://turned.test:{}/", origin.address.port());
     school.names.answers("turned.test", &[&["127.9.0.1"], &["127.0.0.1"]]);
     let mut browser = school.pupil().await;
-    browser.send("GET", &url, &[], b"").await;
-    let mut line = origin.accept().await;
-    line.hear_head().await;
-    line.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
-    assert_eq!(browser.line.reply("GET").await.text(), "ok");
+    let mut line = first_page(&mut browser, &url, &origin).await;
     // The kept link dies under the next one, and the name leads elsewhere by now.
     browser.send("GET", &url, &[], b"").await;
     line.hear_head().await;

@@ -307,3 +307,38 @@ async fn an_origin_that_speaks_something_else_is_an_error_of_the_origin() {
     assert_eq!(browser.line.reply("GET").await.status, 502);
     assert_eq!(text(&school.gateway.row("odd.test").await, "ending"), "origin-invalid");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_get_with_chunks_keeps_its_body() {
+    let school = School::open().await;
+    let host = format!("search.test:{}", school.origin.port());
+    let mut line = Line::to(school.gateway.proxy).await;
+    line.say(format!(
+        "GET http://{host}/count HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+    ))
+    .await;
+    assert_eq!(line.reply("GET").await.text(), "5");
+    // And the connection serves the next.
+    line.say(format!("GET http://{host}/2 HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+    assert_eq!(line.reply("GET").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_that_nobody_takes_does_not_cost_the_answer() {
+    const LENGTH: usize = 200_000;
+    let school = School::open().await;
+    let host = format!("offer.test:{}", school.origin.port());
+    let mut line = Line::to(school.gateway.proxy).await;
+    line.say(format!(
+        "GET http://{host}/bytes/{LENGTH} HTTP/1.1\r\nHost: {host}\r\nConnection: close, Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    ))
+    .await;
+    // What the gateway has written whole is read late: a reset would take it away.
+    eventually("the row ends", async || {
+        school.gateway.search(&["--host", "offer.test"]).pop().filter(|row| text(row, "ending") == "complete")
+    })
+    .await;
+    let reply = line.reply("GET").await;
+    assert!(reply.whole && reply.body.len() == LENGTH, "{} bytes", reply.body.len());
+    line.expect_close().await;
+}
