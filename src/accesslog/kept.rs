@@ -1,7 +1,7 @@
 //! What the spool still holds of what the store has acknowledged: for comparing the two.
 //!
-//! Only segments that lie wholly before the place up to which the ledger says that the store has everything. Read without
-//! the lanes' locks: a segment that goes meanwhile is one that nobody needs.
+//! Only what lies before the place up to which the ledger says that the store has everything. Read without the lanes'
+//! locks: a segment that goes meanwhile is one that nobody needs.
 
 use std::fs;
 use std::io;
@@ -20,7 +20,7 @@ pub struct Kept {
     pub rows: Vec<Row>,
 }
 
-/// Hands over each acknowledged segment of a stream, lane after lane.
+/// Hands over the acknowledged rows of a stream, segment by segment, lane after lane.
 pub fn acknowledged(spool: &Path, stream: Stream, mut visit: impl FnMut(Kept)) -> io::Result<()> {
     for number in lane::numbers(&LocalDisk, spool)? {
         let folder = spool.join(lane::folder_name(number));
@@ -30,14 +30,18 @@ pub fn acknowledged(spool: &Path, stream: Stream, mut visit: impl FnMut(Kept)) -
             Err(error) => return Err(error),
         };
         for segment in lane::segments(&LocalDisk, &folder, stream)? {
-            if segment >= ledger.acked.place.segment {
+            let acked = ledger.acked.place;
+            if segment > acked.segment {
                 break;
             }
-            let bytes = match fs::read(folder.join(lane::segment_name(stream, segment))) {
+            let mut bytes = match fs::read(folder.join(lane::segment_name(stream, segment))) {
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
+            if segment == acked.segment {
+                bytes.truncate(usize::try_from(acked.offset).unwrap_or(usize::MAX));
+            }
             let found = inspect(&bytes, SegmentPlace { stream, lane: number, segment });
             visit(Kept { lane: number, rows: found.rows });
         }

@@ -2,8 +2,14 @@
 //! come again, servers that die, lie or are slow, endpoints that fail, TLS.
 
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+mod between;
+mod faults;
+mod kills;
+mod schema;
+mod tls;
+mod whole;
+
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -17,6 +23,9 @@ use crate::harness::engine::{Engine, serve_if_asked};
 
 /// What makes this binary run [`the_engine_is_the_one_that_was_measured`], and so become the engine.
 const AS_ENGINE: &[&str] = &["--exact", "clickhouse::the_engine_is_the_one_that_was_measured", "--nocapture"];
+
+/// How long a store waits for an answer where the answer may be late.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// An engine with its data in a folder of its own.
 struct Rig {
@@ -104,12 +113,5 @@ async fn the_engine_is_the_one_that_was_measured() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_passes_the_suite_of_every_store() {
     let Some(rig) = Rig::start() else { return };
-    let rig = Arc::new(rig);
     suite::check_all(async || rig.store(&fresh_name()).await).await;
-}
-
-fn certificate(folder: &Path, name: &str, text: &str) -> PathBuf {
-    let file = folder.join(name);
-    std::fs::write(&file, text).expect("a writable folder");
-    file
 }
