@@ -6,7 +6,7 @@ use super::columns::{Column, Definition, Line, names};
 use super::migrate::MigrationError;
 use super::read::all;
 use super::schema::{HOURLY, Plan};
-use super::select::{Statement, Value, condition, literal, until_the_last};
+use super::select::{Value, condition, literal, until_the_last};
 use super::{ClickHouse, columns, encode, put_row};
 use crate::access::{CollegeCode, GatewayName, Stream, Timestamp};
 use crate::store::{Batch, Filter, ReadError, StoreError};

@@ -10,7 +10,7 @@
 //! | `columns.rs` | the records as columns, and as bytes on the way |
 //! | `schema.rs`, `migrate.rs` | tables, rollups, durations; numbered migrations, for one server or a cluster |
 //! | `accounts.rs`, `care.rs` | who may do what; comparing, deleting by days, copying for a case |
-| `select.rs`, `read.rs` | questions as SQL; answers as they stream in |
+//! | `select.rs`, `read.rs` | questions as SQL; answers as they stream in |
 //! | `failure.rs` | what an answer of the server means for a batch |
 //!
 //! Several endpoints are tried in turn, beginning with the one that answered last: they must be nodes of one cluster.
