@@ -137,7 +137,7 @@ async fn measure(number: u64) {
     };
     let store = ClickHouse::open(&server, &GatewayName::parse("gw-0").expect("a name")).expect("a store");
     let plan =
-        Plan { database: "ecluse".to_owned(), cluster: None, accesses_days: 30_000, connections_days: 30_000 };
+        Plan { database: "ecluse".to_owned(), cluster: None, accesses_days: 20_000, connections_days: 20_000 };
     store.migrate(&plan).await.expect("migrated");
 
     let asked = Asked::new(number);
