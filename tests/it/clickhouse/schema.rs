@@ -12,7 +12,7 @@ use super::{Rig, ask, fresh_name, number, open, plan, server};
 async fn a_migration_that_runs_again_changes_nothing_and_a_new_duration_is_set() {
     let Some(rig) = Rig::start() else { return };
     let (url, database) = (rig.engine.url(), fresh_name());
-    let store = open(&server(&[url.clone()], &database));
+    let store = open(&server(std::slice::from_ref(&url), &database));
     let first = store.migrate(&plan(&database)).await.unwrap();
     assert_eq!(first.applied.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(first.durations, Vec::<String>::new());
