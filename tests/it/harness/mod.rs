@@ -8,6 +8,7 @@
 pub mod browser;
 pub mod cli;
 pub mod dns;
+pub mod engine;
 pub mod gateway;
 pub mod mirror;
 pub mod origin;
