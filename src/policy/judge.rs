@@ -17,9 +17,10 @@ pub(super) const MAX_RULES: usize = 512;
 /// The rule that a reason names where none decided.
 pub(super) const DEFAULT_RULE: &str = "default";
 
-/// When policy is asked. The first three know less than the last two.
+/// When policy is asked: the later, the more is known. A name knows neither port, scheme nor path; only the last two know everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
+    Name,
     Connection,
     Request,
     Address,
@@ -30,6 +31,7 @@ pub(super) enum Stage {
 impl Stage {
     pub fn as_str(self) -> &'static str {
         match self {
+            Stage::Name => "name",
             Stage::Connection => "connection",
             Stage::Request => "request",
             Stage::Address => "address",
@@ -80,9 +82,9 @@ pub(super) enum Weighed {
 pub(super) struct Facts {
     who: u64,
     holding: u64,
-    port: u16,
-    scheme: Scheme,
-    /// `None`: not seen yet.
+    /// `None`, here and below: not known yet.
+    port: Option<u16>,
+    scheme: Option<Scheme>,
     protocol: Option<Protocol>,
     resolved: Option<IpAddr>,
     /// `None`: no list has the address.
@@ -155,12 +157,13 @@ impl Ruleset {
 
     pub(super) fn facts(&self, access: &Access, stage: Stage) -> Facts {
         let target = &access.target;
-        let protocol_known = stage.is_last() || target.protocol != Protocol::Unseen;
+        let named_more = stage != Stage::Name;
+        let protocol_known = stage.is_last() || (named_more && target.protocol != Protocol::Unseen);
         Facts {
             who: self.policy.who(&access.client, &self.people),
             holding: self.policy.timetable.holding(access.start),
-            port: target.port,
-            scheme: target.scheme,
+            port: named_more.then_some(target.port),
+            scheme: named_more.then_some(target.scheme),
             protocol: protocol_known.then_some(target.protocol),
             resolved: target.address,
             resolved_lists: target.address.map(|a| self.image.matches_address(a)).filter(|lists| !lists.is_empty()),
@@ -267,10 +270,12 @@ pub(super) fn weigh(i: usize, rule: &Rule, name: &Named, facts: &Facts) -> Weigh
     if !rule.when.holds(facts.holding) {
         return Weighed::NotNow;
     }
-    if !rule.what.port(facts.port) {
+    let port_open = facts.port.is_none() && !rule.what.ports.is_empty();
+    if facts.port.is_some_and(|port| !rule.what.port(port)) {
         return Weighed::NotThisPort;
     }
-    if !rule.what.schemes.holds(scheme_index(facts.scheme)) {
+    let scheme_open = facts.scheme.is_none() && !rule.what.schemes.is_any();
+    if facts.scheme.is_some_and(|scheme| !rule.what.schemes.holds(scheme_index(scheme))) {
         return Weighed::NotThisScheme;
     }
     let protocol_open = facts.protocol.is_none() && !rule.what.protocols.is_any();
@@ -278,8 +283,10 @@ pub(super) fn weigh(i: usize, rule: &Rule, name: &Named, facts: &Facts) -> Weigh
         return Weighed::NotThisProtocol;
     }
     match covers(i, rule, name, facts) {
-        true if protocol_open => Weighed::Perhaps,
+        true if port_open || scheme_open || protocol_open => Weighed::Perhaps,
         true => Weighed::Matches,
+        // The path is not known either.
+        false if facts.scheme.is_none() && rule.what.has_url_of(&name.candidate) => Weighed::Perhaps,
         false if facts.address_may_come && name.literal.is_none() && !rule.what.addresses.is_empty() => {
             Weighed::Perhaps
         }
