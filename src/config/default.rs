@@ -5,6 +5,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// Loopback: a gateway that nobody configured serves nobody else. 3128 is what squid's users have in their settings.
 pub const EXPLICIT: [SocketAddr; 2] =
     [SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3128), SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 3128)];
+/// Who may ask our DNS: every network that is nobody's on the Internet (RFC 1918, RFC 4193), and this machine. Whoever else
+/// could make of it a weapon against others (RFC 5358).
+pub const DNS_CLIENTS: [&str; 7] =
+    ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10"];
+/// Some 10,000 names are all that a college asks in an hour, in two kinds; at 4 KiB at most each.
+pub const DNS_CACHE_ENTRIES: u64 = 32_768;
+/// A page of a newspaper asks for 50 names in three kinds; a classroom behind one address opens 30 of them.
+pub const DNS_QUESTIONS_PER_SECOND: u64 = 200;
+/// Such a classroom when the lesson begins.
+pub const DNS_QUESTION_BURST: u64 = 2_000;
 /// A well-formed code that no school bears, so that rows of a trial can't be taken for a school's.
 pub const COLLEGE_CODE: &str = "0000000A";
 pub const COLLEGE_NAME: &str = "Collège";

@@ -17,6 +17,7 @@ mod layering;
 mod limits;
 mod lists_update;
 mod log;
+mod names;
 mod origins;
 mod own_ground;
 mod parent;

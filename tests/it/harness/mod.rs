@@ -7,6 +7,7 @@
 
 pub mod browser;
 pub mod cli;
+pub mod dig;
 pub mod dns;
 pub mod engine;
 pub mod gateway;
