@@ -26,7 +26,10 @@ fn main() {
     median("BitTorrent", b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0", Protocol::BitTorrent, None);
     median("unknown, encrypted", &[0x9e, 0x37, 0x79, 0xb9, 0x7f, 0x4a, 0x7c, 0x15].repeat(8), Protocol::Other, None);
     let query = b"\x80\xfb\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\x02fr\0\0\x1c\0\x01";
-    medians("DNS, a datagram", || matches!(detect_datagram(black_box(query)), Step::Done(s) if s.protocol == Protocol::Dns));
+    medians(
+        "DNS, a datagram",
+        || matches!(detect_datagram(black_box(query)), Step::Done(s) if s.protocol == Protocol::Dns),
+    );
     let expected = Ja4::of_stream(&hello).expect("a whole hello").to_string();
     let both = medians("ClientHello with SNI, ALPN and ECH, and its JA4", || {
         let named = matches!(detect(black_box(&hello)), Step::Done(s) if s.sni.is_some());

@@ -242,7 +242,12 @@ async fn what_a_tunnel_speaks_is_judged_and_what_is_refused_hears_it_in_its_lang
         ("ssh.test", "ssh", b"SSH-2.0-OpenSSH_9.2p1\r\n", b""),
         ("torrent.test", "bittorrent", b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0", b""),
         ("unknown.test", "other", &[0x9e; 64], b""),
-        ("relay.test", "tor", &hellos::hello(&[hellos::server_name("www.e6r5p57kbafwrxj3plz.com")]), b"\x15\x03\x03\0\x02\x02\x31"),
+        (
+            "relay.test",
+            "tor",
+            &hellos::hello(&[hellos::server_name("www.e6r5p57kbafwrxj3plz.com")]),
+            b"\x15\x03\x03\0\x02\x02\x31",
+        ),
     ];
     for (host, protocol, first, answer) in spoken {
         let mut pupil = school.pupil().await;
