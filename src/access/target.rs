@@ -185,6 +185,12 @@ impl Target {
         }
     }
 
+    /// A name that was asked of our DNS, of which nothing else is known.
+    pub fn name(name: HostName) -> Self {
+        // RFC 1035 §4.2: the service that was asked.
+        Target { host_source: HostSource::Dns, ..Target::tunnel(Host::Name(name), 53) }
+    }
+
     /// A plain HTTP request.
     pub fn http(host: Host, port: u16, path_and_query: impl Into<Arc<str>>) -> Self {
         Target {

@@ -37,6 +37,7 @@ mod expect;
 mod explain;
 mod judge;
 mod labels;
+mod names;
 mod people;
 mod problem;
 mod protocols;
@@ -50,11 +51,13 @@ mod written;
 mod tests;
 
 pub use action::{
-    AddressAction, ConnectionAction, Decision, DialPermit, Duties, FlowAction, RelayPermit, RequestAction, SendAction,
+    AddressAction, ConnectionAction, Decision, DialPermit, Duties, FlowAction, NameAction, RelayPermit, RequestAction,
+    SendAction,
 };
 pub use expect::Tried;
 pub use explain::{Considered, Explanation};
 pub use judge::LookedUp;
+pub use names::{NameLimits, Youtube};
 pub use labels::{Category, Group, Language, RuleSummary};
 pub use people::People;
 pub use ruleset::{RefusedCategory, Ruleset};

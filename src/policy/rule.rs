@@ -166,6 +166,13 @@ impl What {
         })
     }
 
+    /// Whether some path of this host is written here.
+    pub fn has_url_of(&self, candidate: &Candidate) -> bool {
+        let host = candidate.target().name();
+        let of = |prefix: &Candidate| host.zip(prefix.target().name()).is_some_and(|(host, of)| host.is_within(of));
+        self.urls.iter().any(|entry| of(&entry.prefix))
+    }
+
     pub fn address(&self, address: IpAddr) -> Option<&AddressEntry> {
         self.addresses.iter().find(|entry| entry.network.contains(&address))
     }
