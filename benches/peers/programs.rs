@@ -229,7 +229,8 @@ fn compile_squidguard(lists: &Lists, folder: &Path) {
     }
     assert!(database.join("domains.db").exists(), "squidGuard made no database");
     open_to_all(&database);
-    open_to_all(&database.join("domains.db"));
+    let made = [folder, &database].map(|folder| std::fs::read_dir(folder).expect("our own folder"));
+    made.into_iter().flatten().flatten().for_each(|entry| open_to_all(&entry.path()));
 }
 
 /// Debian's own configuration with our port, our list of names, a log and nobody to pass requests on to; its phrases stay off.
