@@ -15,9 +15,10 @@ use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
-use crate::access::{Access, Ending, Flags, Host, HostName, Protocol, Target, Visit};
-use crate::detect::{self, Detected, Prefixed, Signature, Stop};
+use crate::access::{Access, Carrier, Ending, Flags, Host, HostName, Protocol, Target, Visit};
+use crate::detect::{self, Detected, Prefixed, Signature, Step, Stop};
 use crate::metrics::METRICS;
 use crate::origin::OriginStream;
 use crate::policy::RelayPermit;
@@ -218,7 +219,7 @@ impl Tunnel {
             }
         };
         let client = Side { first: detected.bytes, stream: client };
-        if detected.signature.protocol == Protocol::Http {
+        if detected.signature.protocol.carrier() == Carrier::Http {
             self.serve_inside(client, origin).await;
             return None;
         }
@@ -228,12 +229,12 @@ impl Tunnel {
         Some(Passing { permit, client, origin: origin.stream.stream, idle, intents, taken })
     }
 
-    /// Reads until the protocol is known. A client that waits for the origin to speak is let wait: `None` when nobody
-    /// says anything in time, or the client left (then the access has ended).
+    /// Reads until the protocol is known. A client that waits for the origin to speak is let wait, and the origin's words
+    /// tell; `None` when nobody says anything in time, or the client left (then the access has ended).
     async fn first_bytes(&mut self, client: &mut TcpStream, origin: &OriginStream, early: Bytes) -> Option<Detected> {
         let limits = &self.snapshot.config.limits;
         if early.is_empty() {
-            let (mut client_spoke, mut origin_spoke) = ([0; 1], [0; 1]);
+            let mut client_spoke = [0; 1];
             tokio::select! {
                 biased;
                 // A look at a byte, and not at readiness: that may be what is left of an earlier read.
@@ -243,7 +244,7 @@ impl Tunnel {
                         return None;
                     }
                 }
-                _ = origin.stream.peek(&mut origin_spoke) => return Some(silent()),
+                signature = first_words(&origin.stream, limits.detect) => return Some(unread(signature)),
                 () = tokio::time::sleep(limits.keep_alive) => {
                     self.intents.end(Ending::TimedOut);
                     return None;
@@ -308,15 +309,18 @@ impl Tunnel {
     /// Says no in the client's own language.
     async fn refuse(self, client: TcpStream) {
         METRICS.accesses_refused.add(1);
-        let said = match self.access.target.protocol {
-            Protocol::Tls => ALERT_ACCESS_DENIED.to_vec(),
-            Protocol::Http => self.http_refusal().into_bytes(),
-            Protocol::Other | Protocol::Silent | Protocol::Unseen => Vec::new(),
+        let said = match self.access.target.protocol.carrier() {
+            Carrier::Tls => Some(ALERT_ACCESS_DENIED.to_vec()),
+            Carrier::Http => Some(self.http_refusal().into_bytes()),
+            Carrier::Quic | Carrier::Own => None,
         };
         let Tunnel { from: From { taken, .. }, mut intents, .. } = self;
         intents.end(Ending::Answered);
         drop(intents);
-        parting::say_goodbye(client, &said).await;
+        match said {
+            Some(said) => parting::say_goodbye(client, &said).await,
+            None => parting::hang_up(client),
+        }
         drop(taken);
     }
 
@@ -341,7 +345,38 @@ pub fn take_stream(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
     Some((stream, held))
 }
 
-/// The origin spoke first: the client waits for it, as with SSH or mail.
-fn silent() -> Detected {
-    Detected { signature: Signature::of(Protocol::Silent), bytes: Bytes::new(), stop: Stop::TimedOut }
+/// How much of an origin's first words is looked at: a greeting is a line.
+const WORDS_MAX: usize = 600;
+/// How often the rest of a greeting is looked for that has begun.
+const WORDS_PAUSE: Duration = Duration::from_millis(20);
+
+/// What an origin speaks that begins, as with mail and SSH. Its words are looked at and left where they are; what is no
+/// greeting of a protocol whose servers begin is silence of the client: nobody can say what it will speak.
+async fn first_words(origin: &TcpStream, within: Duration) -> Signature {
+    let mut words = [0; WORDS_MAX];
+    let mut deadline = None;
+    loop {
+        let heard = origin.peek(&mut words).await.unwrap_or(0);
+        match detect::detect_server(&words[..heard]) {
+            Step::Done(signature) if speaks_first(signature.protocol) => return signature,
+            Step::Done(_) => break,
+            Step::Need if heard == 0 || heard == WORDS_MAX => break,
+            Step::Need => {}
+        }
+        if *deadline.get_or_insert_with(|| Instant::now() + within) <= Instant::now() {
+            break;
+        }
+        tokio::time::sleep(WORDS_PAUSE).await;
+    }
+    Signature::of(Protocol::Silent)
+}
+
+/// An origin that pretends to be in the middle of TLS or HTTP would spare its client the look.
+fn speaks_first(protocol: Protocol) -> bool {
+    protocol != Protocol::Other && protocol.carrier() == Carrier::Own
+}
+
+/// Known from the origin's words: the client said nothing yet.
+fn unread(signature: Signature) -> Detected {
+    Detected { signature, bytes: Bytes::new(), stop: Stop::TimedOut }
 }
