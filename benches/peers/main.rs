@@ -95,5 +95,13 @@ fn main() {
         effort.archive = "ut1-small.tar.zst";
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(measures::all(&effort));
+    runtime.block_on(async {
+        let mut told = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).unwrap();
+        // Whoever stops it early stops what it started, too.
+        tokio::select! {
+            () = measures::all(&effort) => {}
+            _ = told.recv() => eprintln!("stopped"),
+            _ = tokio::signal::ctrl_c() => eprintln!("stopped"),
+        }
+    });
 }

@@ -230,7 +230,8 @@ impl Bench<'_> {
         for round in 0..=self.effort.rounds {
             for subject in subjects {
                 // The first round warms up.
-                let count = if round == 0 { (count / 10).max(8) } else { count };
+                let count = if round == 0 { count / 10 } else { count };
+                let count = (count / subject.share).max(8);
                 let (before, cpu) = (origin.served(), subject.pid.map(tree_cpu));
                 let mut seen = work(subject, count).await;
                 assert_eq!(
