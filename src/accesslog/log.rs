@@ -105,27 +105,50 @@ impl AccessLog {
 
     /// Begins an access: its intent is in the journal before the origin is dialled. The guard writes the completion.
     pub fn begin_access(&self, record: &AccessRecord) -> Result<OpenAccess, AppendError> {
-        Open::begin(self.clone(), record)
+        Open::begin(self.clone(), self.stream(Stream::Accesses).take_sequence(), record)
     }
 
     /// Begins a connection, in the same way.
     pub fn begin_connection(&self, record: &ConnectionRecord) -> Result<OpenConnection, AppendError> {
-        Open::begin(self.clone(), record)
+        self.begin_promised(self.promise_connection(), record)
+    }
+
+    /// The number of a connection's row that is written later: accesses may name it before.
+    pub fn promise_connection(&self) -> PromisedConnection {
+        PromisedConnection(self.stream(Stream::Connections).take_sequence())
+    }
+
+    /// As [`AccessLog::begin_connection`], with a number that accesses may have named.
+    pub fn begin_promised(
+        &self,
+        number: PromisedConnection,
+        record: &ConnectionRecord,
+    ) -> Result<OpenConnection, AppendError> {
+        Open::begin(self.clone(), number.0, record)
     }
 
     /// Appends an access that is complete already: a refusal, an answer of our own.
     pub fn append_access(&self, record: &AccessRecord) -> Result<RowKey, AppendError> {
-        self.append(record)
+        self.append(self.stream(Stream::Accesses).take_sequence(), record)
     }
 
     /// Appends a connection that is complete already.
     pub fn append_connection(&self, record: &ConnectionRecord) -> Result<RowKey, AppendError> {
-        self.append(record)
+        self.append_promised(self.promise_connection(), record)
     }
 
-    fn append<R: Journaled>(&self, record: &R) -> Result<RowKey, AppendError> {
+    /// The same, with a number that accesses may have named.
+    pub fn append_promised(
+        &self,
+        number: PromisedConnection,
+        record: &ConnectionRecord,
+    ) -> Result<RowKey, AppendError> {
+        self.append(number.0, record)
+    }
+
+    fn append<R: Journaled>(&self, sequence: u64, record: &R) -> Result<RowKey, AppendError> {
         let stream = self.stream(R::STREAM);
-        let key = Key { sequence: stream.take_sequence(), slice: 0 };
+        let key = Key { sequence, slice: 0 };
         let encode = |doubtful, out: &mut Vec<u8>| put(Kind::Completion, key, record, doubtful, out);
         if let Err(error) = stream.append(encode, |_| Room::Ask(0)) {
             if error == AppendError::Full {
@@ -225,6 +248,17 @@ impl AccessLog {
             sequence: key.sequence,
             slice: key.slice,
         }
+    }
+}
+
+/// The number of one row of the stream of connections that is not written yet.
+#[derive(Debug)]
+pub struct PromisedConnection(u64);
+
+impl PromisedConnection {
+    /// By which accesses name the row.
+    pub fn sequence(&self) -> u64 {
+        self.0
     }
 }
 

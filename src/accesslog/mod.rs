@@ -124,7 +124,7 @@ mod stream;
 mod writer;
 
 pub use error::{AppendError, OpenError, ShipError};
-pub use log::{AccessLog, OpenAccess, OpenConnection};
+pub use log::{AccessLog, OpenAccess, OpenConnection, PromisedConnection};
 pub use open::Open;
 pub use sealed::{UnsealError, Unsealed, folder as sealed_folder, purge as purge_sealed, trial_recipient, unseal};
 pub use settings::{JournalSettings, ShipSettings};

@@ -13,6 +13,7 @@ mod allowances;
 pub mod answer;
 mod body;
 mod client_io;
+mod client_row;
 mod connection;
 pub mod control;
 mod counted;

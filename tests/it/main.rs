@@ -12,6 +12,7 @@ mod crowd;
 mod docs;
 mod durability;
 mod guard;
+mod joins;
 mod layering;
 mod limits;
 mod lists_update;
