@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+use super::aside::Aside;
 use super::budget::Budget;
+use super::compress;
 use super::disk::{Disk, LocalDisk};
 use super::durable::Demand;
 use super::error::{AppendError, OpenError};
@@ -71,6 +73,7 @@ impl AccessLog {
         let lane = Lane::make(&*disk, &settings.directory, &owner, opened)?;
         let others = lane::others(&*disk, &settings.directory, lane.number);
         let budget = Arc::new(Budget::new(settings.max_bytes, lane::spool_bytes(&*disk, &settings.directory)));
+        budget.claim(compress::room(&settings));
         let stream = |stream: Stream| {
             let site = Site {
                 disk: disk.clone(),
@@ -189,10 +192,16 @@ impl AccessLog {
         }
     }
 
-    /// Notes that something is missing from the log.
-    pub(super) fn append_gap(&self, stream: Stream, gap: &Gap) -> Result<(), AppendError> {
+    /// Notes durably that something is missing from the log. A full journal has room set aside for that.
+    pub(super) fn tell(&self, stream: Stream, gap: &Gap) -> Result<(), AppendError> {
+        let stream = self.stream(stream);
+        let append = |room: Room| stream.append(|_, out| frame::put_gap(gap, out), |_| room);
+        match append(Room::Ask(0)) {
+            Err(AppendError::Full) => append(Room::Gap)?,
+            result => result?,
+        }
         METRICS.gaps.add(1);
-        self.stream(stream).append(|_, out| frame::put_gap(gap, out), |_| Room::Ask(0))
+        stream.sync().map_err(|error| AppendError::Disk(error.to_string()))
     }
 
     /// The person as today's rows name them. `None` without recipients, and while the day key cannot be sealed.
@@ -292,6 +301,8 @@ impl Own {
         self.budget.recount(lane::spool_bytes(&*self.disk, spool));
         let on_disk = self.disk.left(spool).unwrap_or(u64::MAX);
         METRICS.journal_left_bytes.set(on_disk.min(self.budget.left()));
+        METRICS.poison_batches.set(Aside::Poison.count(&*self.disk, spool).0);
+        METRICS.quarantined_rows.set(Aside::Quarantine.count(&*self.disk, spool).1);
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -93,7 +93,10 @@ async fn no_join_of_the_two_streams_brings_a_person_and_a_help_line_together() {
         // The number that leads from an access to its connection, either way.
         for (access, connection) in [(help, named), (named, help)] {
             let joined = number(access, "connection") != 0 && access["connection"] == connection["sequence"];
-            assert!(access["connection"].is_null() || !connection["connection"].is_null() || !joined, "{help:#}\n{named:#}");
+            assert!(
+                access["connection"].is_null() || !connection["connection"].is_null() || !joined,
+                "{help:#}\n{named:#}"
+            );
         }
         // What two rows of one exchange have in common: its bytes, its times, its codes and names.
         for bytes in ["bytes_up", "bytes_down"] {

@@ -25,6 +25,7 @@ mod proxy;
 mod refusals;
 mod reload;
 mod slow;
+mod spool;
 mod start;
 mod streaming;
 mod tidy;
