@@ -31,13 +31,18 @@ pub struct Inspected {
 
 /// Reads a segment: its header, and every frame that is whole.
 pub fn inspect(bytes: &[u8], place: SegmentPlace) -> Inspected {
-    let seed = Seed::of(place.stream, place.lane, place.segment);
+    inspect_start(bytes, place, u64::MAX)
+}
+
+/// The same of a segment's first bytes, `most` of them, compressed or not.
+pub(super) fn inspect_start(bytes: &[u8], place: SegmentPlace, most: u64) -> Inspected {
     if !packed::is_packed(bytes) {
-        return inspect_whole(bytes, place, 0);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        return inspect_whole(&bytes[..bytes.len().min(most)], place, 0);
     }
-    match Packed::read(bytes, seed) {
+    match Packed::read(bytes, Seed::of(place.stream, place.lane, place.segment)) {
         Ok(packed) => {
-            let whole = packed.stretch(0, u64::MAX);
+            let whole = packed.stretch(0, most);
             let mut found = inspect_whole(&whole.bytes, place, whole.lost_at_end);
             if packed.damaged > 0 {
                 found.problems.push(format!("{} bytes are no compressed block", packed.damaged));

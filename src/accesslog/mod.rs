@@ -147,6 +147,7 @@ mod gaps;
 mod header;
 pub mod inspect;
 mod journaled;
+mod kept;
 mod lane;
 mod ledger;
 mod log;
@@ -165,6 +166,7 @@ mod writer;
 
 pub use aside::{Dates, Expired, purge as purge_set_aside};
 pub use error::{AppendError, OpenError, ShipError};
+pub use kept::{Kept, acknowledged};
 pub use log::{AccessLog, OpenAccess, OpenConnection, PromisedConnection};
 pub use open::Open;
 pub use sealed::{UnsealError, Unsealed, folder as sealed_folder, purge as purge_sealed, trial_recipient, unseal};
