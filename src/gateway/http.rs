@@ -19,7 +19,7 @@ use super::{Snapshot, judge, own_pages, tunnel};
 /// Answers one request: from the origin, or ourselves.
 pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incoming>) -> Response<ReplyBody> {
     let snapshot = connection.gateway.snapshot.load_full();
-    let reply = Reply::new(&connection.gateway, &snapshot, request.headers());
+    let reply = Reply::on(connection, &snapshot, request.headers());
     let target = match read_target(connection, &request) {
         Ok(Asked::Origin(target)) => Target { protocol: spoken(&request), ..target },
         Ok(Asked::Ourselves) => return own_pages::serve(connection, &snapshot, &reply, &request),
@@ -70,7 +70,7 @@ pub fn turn_down(
     obstacle: Obstacle,
 ) -> Response<ReplyBody> {
     let snapshot = connection.gateway.snapshot.load();
-    let reply = Reply::new(&connection.gateway, &snapshot, request.headers());
+    let reply = Reply::on(connection, &snapshot, request.headers());
     let method = if obstacle.unread { "" } else { request.method().as_str() };
     let mut access = own_pages::access_of_nothing(connection, &snapshot, method);
     if obstacle.unread {

@@ -13,6 +13,7 @@ mod allowances;
 pub mod answer;
 mod body;
 mod client_io;
+mod client_row;
 mod connection;
 pub mod control;
 mod counted;
@@ -57,8 +58,8 @@ use crate::tasks;
 
 use allowances::Allowances;
 use control::Rejected;
-pub use dns::{Asker, Reply};
 use dns::NameGuard;
+pub use dns::{Asker, Reply};
 use flows::{AccessFlows, ConnectionFlows};
 use headers::ViaName;
 use origins::IdleLinks;
