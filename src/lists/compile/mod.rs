@@ -20,7 +20,6 @@ use crate::matcher::names::hash::Seed;
 
 use super::image::{self, Damage, Description, Image, ImageError, Kind, Section};
 use super::input::{ListInput, Part, PartText};
-use super::meta::ListFiles;
 use super::parse::LineKind;
 use super::{Catalogue, Format, ListMeta, Problem};
 
@@ -100,7 +99,8 @@ impl<'a> ListText<'a> {
 
 /// Compiles every list of the catalogue into the image `out`: written aside, synced, renamed.
 pub fn compile(catalogue: &Catalogue, out: &Path) -> Result<CompileReport, CompileError> {
-    let Compiled { description, sections, mut report } = compile_inputs(&catalogue.inputs)?;
+    let Compiled { mut description, sections, mut report } = compile_inputs(&catalogue.inputs)?;
+    description.urgent.clone_from(&catalogue.urgent.entries);
     report.bytes = replace(out, |file| image::write(file, &description, &sections, catalogue.fingerprint()))?;
     Ok(report)
 }
@@ -278,38 +278,16 @@ impl Counts {
 
 fn describe(inputs: &[ListInput], counts: &Counts) -> Description {
     let lists = inputs.iter().enumerate().map(|(i, input)| ListMeta {
-        name: input.name.clone(),
-        category: input.category.clone(),
-        aliases: input.aliases.iter().map(|(name, _)| name.clone()).collect(),
-        origin: input.origin.clone(),
-        licence: input.licence.clone(),
-        attribution: input.attribution.clone(),
-        source_date: input.source_date.clone(),
-        usage: input.usage,
         entries: counts.names[i] + counts.urls[i] + counts.networks[i] + counts.expressions[i] + counts.rules[i],
         names: counts.names[i],
         urls: counts.urls[i],
         expressions: counts.expressions[i],
         networks: counts.networks[i],
         rules: counts.rules[i],
-        files: files_of(input),
+        ..ListMeta::of_input(input)
     });
     let aliases = inputs.iter().flat_map(|i| i.aliases.iter().map(|(_, alias)| (alias.clone(), i.category.clone())));
-    Description { lists: lists.collect(), category_aliases: aliases.collect() }
-}
-
-fn files_of(input: &ListInput) -> ListFiles {
-    let mut files = ListFiles::default();
-    for part in &input.parts {
-        let places: &mut [&mut String] = match part.kind {
-            LineKind::Domain | LineKind::Hosts | LineKind::Network => &mut [&mut files.names],
-            LineKind::Url => &mut [&mut files.urls],
-            LineKind::Expression => &mut [&mut files.expressions],
-            LineKind::Rule => &mut [&mut files.names, &mut files.rules],
-        };
-        places.iter_mut().for_each(|place| (*place).clone_from(&part.file));
-    }
-    files
+    Description { lists: lists.collect(), category_aliases: aliases.collect(), urgent: Vec::new() }
 }
 
 #[cfg(test)]
