@@ -41,7 +41,7 @@
 //!
 //! | kind | hot | inside |
 //! |---|---|---|
-//! | lists | yes | JSON: the lists' descriptions in the order of their numbers, and the aliases of categories |
+//! | lists | yes | JSON: the lists' descriptions in the order of their numbers, the aliases of categories, and the urgent changes that were merged (absent: none) |
 //! | sets | yes | 64 bytes each: the sets of lists by number, a bit per list; number 0 is the empty set |
 //! | names | yes | [`crate::matcher::names`] |
 //! | addresses | yes | [`crate::matcher::addresses`] |

@@ -53,7 +53,7 @@ fn what_is_written_is_what_is_read() {
         ENTRY.replace("Signalé", "\\\"a\\\\b\\\"")
     );
     let urgent = parsed(&text).unwrap();
-    assert_eq!(urgent.entries.iter().map(|entry| entry.line).collect::<Vec<_>>(), [2, 8, 15]);
+    assert_eq!(urgent.entries.iter().map(|entry| entry.line).collect::<Vec<_>>(), [2, 8, 16]);
     let again = parsed(&urgent.to_text()).unwrap();
     let without_lines = |urgent: &Urgent| -> Vec<UrgentEntry> {
         urgent.entries.iter().map(|entry| UrgentEntry { line: 0, ..entry.clone() }).collect()
@@ -69,4 +69,11 @@ fn what_is_written_is_what_is_read() {
 fn more_than_an_overlay_is_for_is_refused() {
     let many = format!("[[add]]\n{ENTRY}").repeat(MAX_ENTRIES + 1);
     assert!(parsed(&many).unwrap_err().contains("10000 are the most"));
+}
+
+#[test]
+fn the_example_of_the_documentation_is_right() {
+    let page = include_str!("../../../docs/lists.md");
+    let example = page.split("```toml\n").find(|block| block.starts_with("[[add]]")).unwrap();
+    assert_eq!(parsed(example.split("```").next().unwrap()).unwrap().entries.len(), 2);
 }
