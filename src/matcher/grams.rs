@@ -3,10 +3,10 @@
 //! Of each literal of five bytes and more its rarest five are taken: two *grams* of four, side by side. Wherever the
 //! literal stands, one of the two is at an even place of the text, so that only even places are looked at. A bitmap says
 //! of four bytes whether they may be a gram; nearly all are not, and that is all that happens to them: a multiplication
-//! and two bits. Where they may be, the places around are asked for both grams; where these may be, the automaton of all
+//! and a bit. Where they may be, the places around are asked for both grams; where these may be, the automaton of all
 //! literals, each from its first gram on, is walked from there, anchored, as far as it goes; what stands before the gram
-//! is compared. Shorter literals have a bitmap of the three bytes that they begin with, asked of both triples of the
-//! window: a row for two bytes, a bit for the third, so that a literal of two bytes fills no more than its row.
+//! is compared. Shorter literals have two bitmaps of the three bytes that they begin with, one for each triple of the window:
+//! a row for the two bytes in the middle, which both have, and a bit for the third.
 //!
 //! What is found is exactly what an automaton over the whole text finds with overlapping matches (a test holds it), and
 //! each place costs at most the longest literal, however many literals share a gram.
@@ -28,14 +28,17 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 const FEW_WORDS: u32 = 9;
 const MANY_WORDS: u32 = 13;
 /// From here on they are many: one bit in sixteen is set.
-const MANY: usize = (64 << FEW_WORDS) / 32;
-/// Rows of the bitmap of triples.
-const ROWS: u32 = 12;
+const MANY: usize = (64 << FEW_WORDS) / 16;
+/// Rows of the bitmaps of triples.
+const ROWS: u32 = 11;
 /// Windows that are looked at in one go, and the bytes that they are in.
 const WINDOWS: usize = 16;
 const BLOCK: usize = 2 * WINDOWS + 2;
 
-static NO_TRIPLES: [u64; 1 << ROWS] = [0; 1 << ROWS];
+/// By the hash of two bytes: which bytes may stand before them, and which behind, by their lower six bits.
+type Triples = [[u64; 2]; 1 << ROWS];
+
+static NO_TRIPLES: Triples = [[0; 2]; 1 << ROWS];
 
 /// A set of literals, numbered in the order in which they were given.
 #[derive(Debug, Clone, Default)]
@@ -45,7 +48,7 @@ pub struct GramSet {
     firsts: Vec<u64>,
     seconds: Vec<u64>,
     /// Empty when no literal is short.
-    triples: Vec<u64>,
+    triples: Vec<[u64; 2]>,
     /// Of every literal from its first gram on; `None`: there are none.
     automaton: Option<NFA>,
     /// By pattern of the automaton.
@@ -94,7 +97,7 @@ impl GramSet {
         set.seconds = bitmap_of(words, firsts.iter().map(|tail| word(&tail[1..])));
         set.grams = set.firsts.iter().zip(&set.seconds).map(|(first, second)| first | second).collect();
         if !short.is_empty() {
-            set.triples = vec![0; 1 << ROWS];
+            set.triples = vec![[0; 2]; 1 << ROWS];
             short.into_iter().for_each(|literal| set_triples(&mut set.triples, literal));
         }
         let automaton = NFA::builder().match_kind(MatchKind::Standard).prefilter(false).build(&tails);
@@ -122,10 +125,11 @@ impl GramSet {
     fn scan<const WORDS: u32, const SHORT: bool>(&self, automaton: &NFA, text: &[u8], visit: &mut impl FnMut(Found)) {
         let bitmaps = (self.grams.get(..1 << WORDS), self.firsts.get(..1 << WORDS), self.seconds.get(..1 << WORDS));
         let (Some(grams), Some(firsts), Some(seconds)) = bitmaps else { return };
-        let triples: &[u64; 1 << ROWS] = self.triples.first_chunk().unwrap_or(&NO_TRIPLES);
+        let triples: &Triples = self.triples.first_chunk().unwrap_or(&NO_TRIPLES);
         let begins = |at: usize| {
-            let (first, second) = (window(text, at), window(text, at + 1));
-            (is_in::<WORDS>(firsts, first) & is_in::<WORDS>(seconds, second)) | (SHORT && has_triple(triples, first))
+            let five = window(text, at);
+            let (first, second) = (five as u32, (five >> 8) as u32);
+            (is_in::<WORDS>(firsts, first) && is_in::<WORDS>(seconds, second)) || SHORT && at_first(triples, first) != 0
         };
         // The first place that was not asked whether a literal begins there.
         let mut next = 0;
@@ -142,12 +146,12 @@ impl GramSet {
             };
             let mut candidates = 0u32;
             for i in 0..WINDOWS {
-                let window = u32::from_le_bytes([block[2 * i], block[2 * i + 1], block[2 * i + 2], block[2 * i + 3]]);
-                let mut is_candidate = is_in::<WORDS>(grams, window);
+                let window = block[2 * i..].first_chunk().map_or(0, |four| u32::from_le_bytes(*four));
+                let mut bit = bit_of::<WORDS>(grams, window);
                 if SHORT {
-                    is_candidate |= has_triple(triples, window) | has_triple(triples, window >> 8);
+                    bit |= at_first(triples, window) | at_second(triples, window);
                 }
-                candidates |= u32::from(is_candidate) << i;
+                candidates = candidates >> 1 | (bit as u32 & 1) << (WINDOWS - 1);
             }
             while candidates != 0 {
                 let place = at + 2 * candidates.trailing_zeros() as usize;
@@ -194,43 +198,72 @@ impl GramSet {
 fn bitmap_of(words: usize, grams: impl Iterator<Item = u32>) -> Vec<u64> {
     let mut bitmap = vec![0; words];
     for hash in grams.map(spread) {
-        bitmap[(hash >> (64 - words.ilog2())) as usize] |= 1 << (hash >> 44 & 63) | 1 << (hash >> 38 & 63);
+        bitmap[(hash >> (64 - words.ilog2())) as usize] |= 1 << (hash >> 40 & 63);
     }
     bitmap
 }
 
-/// Two bits of a word, all three of them by the gram's hash.
+/// The gram's bit, lowest of the word.
+#[inline]
+fn bit_of<const WORDS: u32>(bitmap: &[u64], gram: u32) -> u64 {
+    let hash = spread(gram);
+    bitmap[(hash >> (64 - WORDS)) as usize] >> (hash >> 40 & 63)
+}
+
 #[inline]
 fn is_in<const WORDS: u32>(bitmap: &[u64], gram: u32) -> bool {
-    let hash = spread(gram);
-    let word = bitmap[(hash >> (64 - WORDS)) as usize];
-    (word >> (hash >> 44 & 63) & word >> (hash >> 38 & 63)) & 1 != 0
+    bit_of::<WORDS>(bitmap, gram) & 1 != 0
 }
 
 /// The three bytes that a literal of less than five begins with: whatever may follow where it is shorter itself.
-fn set_triples(triples: &mut [u64], literal: &[u8]) {
+fn set_triples(triples: &mut [[u64; 2]], literal: &[u8]) {
     match *literal {
-        [a, b, c, ..] => triples[row(word(&[a, b]))] |= 1 << (c & 63),
-        [a, b] => triples[row(word(&[a, b]))] = u64::MAX,
-        [a] => (0..=u8::MAX).for_each(|b| triples[row(word(&[a, b]))] = u64::MAX),
+        [a, b, c, ..] => {
+            triples[row(word(&[b, c]))][0] |= 1 << (a & 63);
+            triples[row(word(&[a, b]))][1] |= 1 << (c & 63);
+        }
+        [a, b] => {
+            (0..=u8::MAX).for_each(|c| triples[row(word(&[b, c]))][0] |= 1 << (a & 63));
+            triples[row(word(&[a, b]))][1] = u64::MAX;
+        }
+        [a] => {
+            triples.iter_mut().for_each(|row| row[0] |= 1 << (a & 63));
+            (0..=u8::MAX).for_each(|b| triples[row(word(&[a, b]))][1] = u64::MAX);
+        }
         [] => {}
     }
 }
 
-/// Of the lower three bytes of a window.
+/// Whether the first three bytes of a window may be such, in the lowest bit.
 #[inline]
-fn has_triple(triples: &[u64; 1 << ROWS], window: u32) -> bool {
-    triples[row(window)] >> (window >> 16 & 63) & 1 != 0
+fn at_first(triples: &Triples, window: u32) -> u64 {
+    triples[row(window >> 8 & 0xffff)][0] >> (window & 63) & 1
+}
+
+/// The same of the last three.
+#[inline]
+fn at_second(triples: &Triples, window: u32) -> u64 {
+    triples[row(window >> 8 & 0xffff)][1] >> (window >> 24 & 63) & 1
 }
 
 #[inline]
-fn row(window: u32) -> usize {
-    ((window & 0xffff).wrapping_mul(SPREAD as u32 | 1) >> (32 - ROWS)) as usize
+fn row(pair: u32) -> usize {
+    (pair.wrapping_mul(SPREAD as u32) >> (32 - ROWS)) as usize
 }
 
-fn window(text: &[u8], at: usize) -> u32 {
+/// Five bytes at a place and three more, zeros behind the text.
+#[inline]
+fn window(text: &[u8], at: usize) -> u64 {
+    match text.get(at..at + 8).and_then(|eight| eight.first_chunk()) {
+        Some(eight) => u64::from_le_bytes(*eight),
+        None => at_the_end(text, at),
+    }
+}
+
+#[cold]
+fn at_the_end(text: &[u8], at: usize) -> u64 {
     let rest = text.get(at..).unwrap_or_default();
-    rest.first_chunk().map_or_else(|| word(rest), |four| u32::from_le_bytes(*four))
+    rest.iter().take(8).rev().fold(0, |window, &b| window << 8 | u64::from(b))
 }
 
 /// Behind the text there are zeros.

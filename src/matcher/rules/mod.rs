@@ -58,7 +58,7 @@ impl<'a> Request<'a> {
     pub fn new(url: &'a str, host: &'a str, context: &'a Context) -> Option<Request<'a>> {
         let host_end = HOST_AT + host.len();
         let whole = url.starts_with(SCHEME) && url.get(HOST_AT..host_end) == Some(host);
-        let third_party = context.page.as_ref().map(|page| site(page.as_str()) != site(host));
+        let third_party = context.page.as_ref().map(|page| page.as_str() != host && site(page.as_str()) != site(host));
         whole.then_some(Request { text: Text { url: url.as_bytes(), host_end }, host, context, third_party })
     }
 }
