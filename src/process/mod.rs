@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Recipients};
 use crate::gateway::control::ControlSocket;
 use crate::gateway::{Gateway, Snapshot};
-use crate::listen::{BindError, Listener, ListenerKind};
+use crate::listen::{BindError, DatagramDoor, Listener, ListenerKind};
 use crate::origin::{Resolver, ResolverError};
 use crate::tasks;
 
@@ -69,11 +69,11 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
     let mut signals = Signals::new().map_err(StartError::Signals)?;
     let clock = Clock::default();
 
-    descriptors::fit(&mut config.limits);
+    descriptors::fit(&mut config);
 
     // The machine: one gateway a state directory, every door open before anybody is let in.
     let _lock = state::take(&config)?;
-    let listeners = bind(&config)?;
+    let (listeners, datagrams) = bind(&config)?;
     let own: Vec<SocketAddr> = listeners.iter().map(Listener::local).collect();
 
     // The rules, checked whole.
@@ -99,6 +99,9 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
     for listener in listeners {
         tasks::spawn("listener", gateway.clone().serve(listener));
     }
+    for door in datagrams {
+        tasks::spawn("names", gateway.clone().serve_names(door));
+    }
     notify(&[sd_notify::NotifyState::Ready]);
     hints::ready(&config, &own);
     rules::look_through(&gateway.snapshot().rules, config.paths.image.clone());
@@ -118,8 +121,16 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
     Ok(())
 }
 
-fn bind(config: &Config) -> Result<Vec<Listener>, BindError> {
-    config.listen.explicit.iter().map(|&address| Listener::bind(address, ListenerKind::Explicit)).collect()
+fn bind(config: &Config) -> Result<(Vec<Listener>, Vec<DatagramDoor>), BindError> {
+    let open = |addresses: &[SocketAddr], kind| -> Result<Vec<Listener>, BindError> {
+        addresses.iter().map(|&address| Listener::bind(address, kind)).collect()
+    };
+    let mut listeners = open(&config.listen.explicit, ListenerKind::Explicit)?;
+    let dns = open(&config.listen.dns, ListenerKind::Dns)?;
+    // The same port for both, also where the system chose it.
+    let datagrams = dns.iter().map(|stream| DatagramDoor::bind(stream.local())).collect::<Result<_, _>>()?;
+    listeners.extend(dns);
+    Ok((listeners, datagrams))
 }
 
 fn journal_settings(config: &Config) -> Result<JournalSettings, UnsealError> {
@@ -148,7 +159,7 @@ async fn reload(
 ) {
     let built = async {
         let mut config = Config::load(config_file, state).map_err(|problems| problems.to_string())?;
-        descriptors::fit(&mut config.limits);
+        descriptors::fit(&mut config);
         rules::build(config, own, clock).await.map_err(|error| error.to_string())
     };
     match built.await {
@@ -175,6 +186,11 @@ fn say_what_needs_a_restart(old: &Snapshot, new: &Snapshot) {
         ("[journal]", old.journal != new.journal),
         ("[store]", old.store != new.store),
         ("[resolver]", old.resolver != new.resolver),
+        (
+            "[dns] cache_entries, questions_per_second or question_burst",
+            (old.dns.cache_entries, old.dns.questions_per_second, old.dns.question_burst)
+                != (new.dns.cache_entries, new.dns.questions_per_second, new.dns.question_burst),
+        ),
         ("[persons]", old.persons != new.persons),
         ("[college] code or [gateway] name", old.college.code != new.college.code || old.gateway != new.gateway),
     ];
