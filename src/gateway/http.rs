@@ -36,7 +36,7 @@ pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incom
     if connection.gateway.via.has_signed(request.headers()) {
         return reply.failed(&access, Failure::Loop, Ending::ClientInvalid);
     }
-    let judgement = match judge::request(&snapshot, &access) {
+    let judgement = match judge::request(&snapshot, &access, request.headers()) {
         Ok(judgement) => judgement,
         Err(judgement) => return reply.refused(&access, *judgement),
     };

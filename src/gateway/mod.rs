@@ -11,6 +11,7 @@
 
 mod allowances;
 pub mod answer;
+mod asking;
 mod body;
 mod client_io;
 mod client_row;

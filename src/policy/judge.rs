@@ -11,6 +11,7 @@ use super::rule::{Place, Rule, Verdict, protocol_index, scheme_index};
 use super::ruleset::Ruleset;
 use crate::access::{Access, CategoryName, EntryRef, Host, HostName, ListName, Protocol, Reason, Scheme, Target};
 use crate::lists::{Candidate, ListId, ListMatches};
+use crate::matcher::rules::Context;
 
 /// How many rules a policy may have: one bit each, in one cache line.
 pub(super) const MAX_RULES: usize = 512;
@@ -125,10 +126,19 @@ pub struct LookedUp {
 impl Ruleset {
     /// For questions about this very target, as long as neither its host, its path nor its other name changes.
     pub fn look_up(&self, target: &Target) -> LookedUp {
+        self.look_up_in(target, Context::default)
+    }
+
+    /// The same, where it is known who asks and what for: `context` is called only if a list wants it.
+    pub fn look_up_in(&self, target: &Target, context: impl FnOnce() -> Context) -> LookedUp {
         LookedUp {
-            first: self.named(&target.host, &target.path_and_query),
-            second: target.other_name.as_ref().map(|other| self.named(&Host::Name(other.clone()), "")),
+            first: self.named(&target.host, &target.path_and_query, context),
+            second: target.other_name.as_ref().map(|other| self.named_alone(other)),
         }
+    }
+
+    pub(super) fn named_alone(&self, name: &HostName) -> Named {
+        self.named(&Host::Name(name.clone()), "", Context::default)
     }
 
     pub(super) fn judge(&self, access: &Access, stage: Stage) -> Judged {
@@ -171,8 +181,9 @@ impl Ruleset {
         }
     }
 
-    pub(super) fn named(&self, host: &Host, path_and_query: &str) -> Named {
+    pub(super) fn named(&self, host: &Host, path_and_query: &str, context: impl FnOnce() -> Context) -> Named {
         let candidate = Candidate::new(host, path_and_query);
+        let candidate = if self.image.asks_for_context() { candidate.with_context(context()) } else { candidate };
         let mut lists = self.image.matches(&candidate);
         let (hosts, literal) = match host {
             Host::Name(name) => (self.policy.hosts.covering(name), None),

@@ -96,7 +96,7 @@ pub(super) struct Place {
 
 impl Place {
     pub fn entry(&self) -> EntryRef {
-        EntryRef { text: self.text.to_string(), file: "policy.toml".to_owned(), line: self.line }
+        EntryRef::at(&*self.text, "policy.toml", self.line)
     }
 }
 

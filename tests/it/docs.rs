@@ -46,8 +46,8 @@ fn every_command_shown_exists_with_its_options() {
         for line in blocks(&page, "(?:sh|bash|console)").iter().flat_map(|block| block.lines()) {
             let Some(words) = arguments(line) else { continue };
             let commands: Vec<&str> = words.iter().copied().take_while(|word| !word.starts_with('-')).collect();
-            // A positional argument may follow the subcommands; two levels is the deepest there is.
-            let help = (1..=commands.len().min(2)).rev().find_map(|depth| {
+            // A positional argument may follow the subcommands; three levels is the deepest there is.
+            let help = (1..=commands.len().min(3)).rev().find_map(|depth| {
                 let output = Command::new(cli::PROGRAM).args(&commands[..depth]).arg("--help").output().ok()?;
                 output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
             });

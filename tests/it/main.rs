@@ -32,4 +32,5 @@ mod start;
 mod streaming;
 mod tidy;
 mod tunnels;
+mod urgent;
 mod whole_list;
