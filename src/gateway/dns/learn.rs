@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::access::HostName;
-use crate::dns::{Key, Rcode, Rewriting, Stored, Variant, alias, rewrite, spelt_at_random};
+use crate::dns::{Key, Rcode, Rewriting, Stored, Variant, alias, kind, rewrite, spelt_at_random};
 use crate::metrics::METRICS;
 use crate::origin::{Query, is_public};
 use crate::tasks;
@@ -139,6 +139,9 @@ impl Gateway {
 
     /// A name that is answered by another's addresses.
     async fn ask_for_alias(self: &Arc<Self>, client: IpAddr, key: &Key, target: &HostName) -> Stored {
+        if !matches!(key.kind(), kind::A | kind::AAAA) {
+            return alias(key, target, &[], Duration::MAX).unwrap_or_else(|_| Stored::failure(key));
+        }
         let own = Key::of(target, key.kind(), Variant::default());
         let known = self.names.cache.find(&own, Instant::now()).map(|(stored, _)| stored);
         let answer = match known {
@@ -146,7 +149,7 @@ impl Gateway {
             None => self.learn(client, own, Some(target.clone())).await,
         };
         let answer = answer.filter(|answer| answer.rcode() == Rcode::NoError as u8);
-        let composed = answer.and_then(|answer| alias(key, target, &answer).ok());
+        let composed = answer.and_then(|answer| alias(key, target, &answer.addresses, answer.ttl).ok());
         composed.unwrap_or_else(|| Stored::failure(key))
     }
 

@@ -17,8 +17,8 @@ use std::sync::atomic::AtomicUsize;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::time::Instant;
 
-use super::Gateway;
-use crate::access::HostName;
+use super::{Gateway, Snapshot};
+use crate::access::{Access, Host, HostName};
 use crate::config::Config;
 use crate::dns::{Cache, Given, SafeNames};
 use crate::origin::{NameServers, system_servers};
@@ -82,6 +82,13 @@ impl NameGuard {
 }
 
 impl Gateway {
+    /// The name by whose addresses this access is answered, where a search engine is to filter for this client.
+    pub(super) fn safe_name(&self, snapshot: &Snapshot, access: &Access) -> Option<Host> {
+        let limits = snapshot.rules.name_limits(&access.client);
+        let safe = self.names.safe.of(access.target.host.name()?, limits)?;
+        Some(Host::Name(safe.clone()))
+    }
+
     /// The name under which our DNS gave `address` to `client`, if it did; the latest of several.
     pub fn name_given(&self, client: IpAddr, address: IpAddr) -> Option<HostName> {
         self.names.given.name(client, address, Instant::now())
