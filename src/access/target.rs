@@ -26,6 +26,16 @@ text_enum! {
     }
 }
 
+impl HostSource {
+    /// Of what a client asks a proxy for: an address by itself says nothing about whose it is.
+    fn of_asked(host: &Host) -> Self {
+        match host {
+            Host::Name(_) => HostSource::Asked,
+            Host::Address(_) => HostSource::Address,
+        }
+    }
+}
+
 text_enum! {
     /// What the client speaks towards the origin.
     pub enum Protocol {
@@ -84,8 +94,8 @@ impl Target {
     pub fn tunnel(host: Host, port: u16) -> Self {
         Target {
             scheme: Scheme::Tunnel,
+            host_source: HostSource::of_asked(&host),
             host,
-            host_source: HostSource::Asked,
             port,
             path_and_query: "".into(),
             address: None,
@@ -104,8 +114,8 @@ impl Target {
     pub fn http(host: Host, port: u16, path_and_query: impl Into<Arc<str>>) -> Self {
         Target {
             scheme: Scheme::Http,
+            host_source: HostSource::of_asked(&host),
             host,
-            host_source: HostSource::Asked,
             port,
             path_and_query: path_and_query.into(),
             address: None,

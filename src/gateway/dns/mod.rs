@@ -18,7 +18,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::time::Instant;
 
 use super::{Gateway, Snapshot};
-use crate::access::{Access, Host, HostName};
+use crate::access::{Access, Host, HostName, HostSource};
 use crate::config::Config;
 use crate::dns::{Cache, Given, SafeNames};
 use crate::origin::{NameServers, system_servers};
@@ -87,6 +87,14 @@ impl Gateway {
         let limits = snapshot.rules.name_limits(&access.client);
         let safe = self.names.safe.of(access.target.host.name()?, limits)?;
         Some(Host::Name(safe.clone()))
+    }
+
+    /// A client that asks for an address by itself goes round names, unless our DNS gave it that very address.
+    pub(super) fn say_how_sure(&self, access: &mut Access) {
+        let Host::Address(address) = access.target.host else { return };
+        if self.name_given(access.client.address, address).is_some() {
+            access.target.host_source = HostSource::Dns;
+        }
     }
 
     /// The name under which our DNS gave `address` to `client`, if it did; the latest of several.

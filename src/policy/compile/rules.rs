@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Compiler;
-use crate::access::{CategoryName, Host, HostName, ListName, Protocol, RuleName, Scheme};
+use crate::access::{CategoryName, Host, HostName, HostSource, ListName, Protocol, RuleName, Scheme};
 use crate::config::network;
 use crate::config::suggest::did_you_mean;
 use crate::config::written::At;
@@ -12,7 +12,8 @@ use crate::policy::action::Duties;
 use crate::policy::judge::{DEFAULT_RULE, MAX_RULES};
 use crate::policy::labels::{Category, RuleSummary};
 use crate::policy::rule::{
-    AddressEntry, HostEntry, MAX_GROUPS, Place, Rule, Set, UrlEntry, Verdict, What, When, protocol_index, scheme_index,
+    AddressEntry, HostEntry, MAX_GROUPS, Place, Rule, Set, UrlEntry, Verdict, What, When, host_source_index,
+    protocol_index, scheme_index,
 };
 use crate::policy::target::target_of_url;
 use crate::policy::written::{Texts, WrittenPorts, WrittenRule};
@@ -166,7 +167,16 @@ impl Compiler<'_> {
                 Err((problem, help)) => self.document.problem(&text.span, problem, help),
             }
         }
-        self.repeated([&w.categories, &w.lists, &w.hosts, &w.urls, &w.addresses, &w.protocols, &w.schemes]);
+        self.repeated([
+            &w.categories,
+            &w.lists,
+            &w.hosts,
+            &w.urls,
+            &w.addresses,
+            &w.protocols,
+            &w.schemes,
+            &w.host_sources,
+        ]);
         what.ports = w
             .ports
             .iter()
@@ -178,8 +188,10 @@ impl Compiler<'_> {
             .collect();
         what.protocols = self.words(&w.protocols, "protocol", &PROTOCOLS, |p| (p.as_str(), protocol_index(p)));
         what.schemes = self.words(&w.schemes, "scheme", Scheme::ALL, |s| (s.as_str(), scheme_index(s)));
+        what.host_sources =
+            self.words(&w.host_sources, "host source", HostSource::ALL, |s| (s.as_str(), host_source_index(s)));
         let names = [&w.categories, &w.lists, &w.hosts, &w.urls, &w.addresses].iter().any(|kind| kind.is_some());
-        let narrowed = w.ports.is_some() || w.protocols.is_some() || w.schemes.is_some();
+        let narrowed = w.ports.is_some() || w.protocols.is_some() || w.schemes.is_some() || w.host_sources.is_some();
         match (what.all, names) {
             (true, true) => {
                 self.document.problem(
@@ -192,7 +204,7 @@ impl Compiler<'_> {
             (false, false) => self.document.problem(
                 at,
                 "this rule does not say what it is about",
-                "categories, lists, hosts, urls, addresses, ports, protocols, or all = true",
+                "categories, lists, hosts, urls, addresses, ports, protocols, host_sources, or all = true",
             ),
             _ => {}
         }
@@ -284,7 +296,7 @@ impl Compiler<'_> {
         Place { text: text.value.as_str().into(), line: self.document.line_of(text.span.start) }
     }
 
-    fn repeated(&mut self, kinds: [&Option<At<Texts>>; 7]) {
+    fn repeated(&mut self, kinds: [&Option<At<Texts>>; 8]) {
         for at in kinds.into_iter().flatten() {
             if at.value.is_empty() {
                 self.document.problem(&at.span, "an empty array", "leave the key out, or name something");

@@ -3,6 +3,7 @@
 mod broken;
 mod decisions;
 mod expectations;
+mod names;
 
 use std::path::Path;
 use std::sync::Arc;
