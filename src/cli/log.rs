@@ -24,7 +24,7 @@ use crate::access::{PersonName, Pseudonym, Timestamp};
 use crate::audit::trail::{self, Asker};
 use crate::audit::{Filters, Pending, Who, missing};
 use crate::clock::Clock;
-use crate::store::{Embedded, Filter, ReadError, RecordStore};
+use crate::store::{AnyStore, Filter, ReadError, RecordStore};
 use output::Format;
 
 /// Ask the access log. Every question is written to the trail of consultations first.
@@ -112,10 +112,9 @@ impl SharedArgs {
 }
 
 /// Where things are, and what time it is.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Places {
-    /// The directory of the embedded store.
-    pub store: PathBuf,
+    pub store: AnyStore,
     /// The state directory: the trail is in it.
     pub state: PathBuf,
     pub clock: Clock,
@@ -259,13 +258,13 @@ async fn answer(
     }
     // Before the store is asked: what is shipped in between is in the answer and counted as missing, never the reverse.
     let mut sentence = pending().sentence(places.clock.now(), &places.zone).to_string();
-    let store = Embedded::open_read_only(&places.store);
+    let store = &places.store;
     for gap in missing::sentences(&store.gaps(&filter).await?, &places.zone).iter().rev() {
         sentence = format!("{gap}\n{sentence}");
     }
     let format = match &args.command {
-        LogCommand::Search(search) => search.answer(&store, filter, places, out, shown).await?,
-        LogCommand::Stats(stats) => stats.answer(&store, filter, places, out, shown).await?,
+        LogCommand::Search(search) => search.answer(store, filter, places, out, shown).await?,
+        LogCommand::Stats(stats) => stats.answer(store, filter, places, out, shown).await?,
     };
     match format {
         Format::Table => {

@@ -2,6 +2,7 @@
 
 mod dns;
 mod parent;
+mod store;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
@@ -14,7 +15,7 @@ use ipnet::IpNet;
 use super::written::{At, Document, Named, as_written, read};
 use super::{
     College, Config, Guard, Journal, Limits, Listen, Log, OnFull, Paths, Persons, Problem, Recipients, Resolver,
-    Retention, Role, Rules, Store, StoreKind, default,
+    Retention, Role, Rules, default,
 };
 use crate::access::{CollegeCode, GatewayName};
 
@@ -43,7 +44,11 @@ as_written! {
         directory: String, segment_bytes: u64, segment_seconds: u64, sync_ms: u64, max_bytes: u64,
         slice_seconds: u64, on_full: String,
     }
-    pub(super) struct WrittenStore { kind: String, directory: String, }
+    pub(super) struct WrittenStore {
+        kind: String, directory: String, endpoints: Texts, database: String, user: String, password_file: String,
+        ca_file: String, certificate_file: String, key_file: String, connect_ms: u64, send_ms: u64, answer_ms: u64,
+        batch_rows: u64, batch_seconds: u64, keep_hours: u64,
+    }
     pub(super) struct WrittenRetention { accesses_days: u64, connections_days: u64, }
     pub(super) struct WrittenPersons { recipients: Texts, }
     pub(super) struct WrittenLimits {
@@ -257,14 +262,6 @@ impl Check<'_> {
             slice: self.seconds(&written.slice_seconds, default::SLICE_SECONDS, 10..=86_400),
             on_full,
         }
-    }
-
-    fn store(&mut self, written: WrittenStore) -> Store {
-        let kind = self.text(written.kind, "embedded", |text| match text {
-            "embedded" => Ok(StoreKind::Embedded),
-            _ => Err((format!("`{text}` is no kind of store"), "the only one: \"embedded\"")),
-        });
-        Store { kind, directory: self.place(written.directory, |paths| &paths.store) }
     }
 
     fn retention(&mut self, written: WrittenRetention) -> Retention {

@@ -34,6 +34,19 @@ pub const SYNC_MS: u64 = 50;
 pub const JOURNAL_MAX_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 /// As IPFIX's active time-out (RFC 5102, common practice): no search waits for the end of a long tunnel.
 pub const SLICE_SECONDS: u64 = 600;
+pub const STORE_DATABASE: &str = "ecluse";
+/// Two lost SYNs and a TLS handshake over a bad line.
+pub const STORE_CONNECT_MS: u64 = 5_000;
+/// 256 KiB over the slowest line of a college.
+pub const STORE_SEND_MS: u64 = 30_000;
+/// A loaded server that merges takes seconds; after a minute it is not going to answer.
+pub const STORE_ANSWER_MS: u64 = 60_000;
+/// Each insert makes a part that the server must merge: fewer and larger ones are cheaper, and one block may have 1,048,449.
+pub const STORE_BATCH_ROWS: u64 = 20_000;
+/// What somebody looks for in the centre is found after this time at most; 133 colleges then make four inserts a second.
+pub const STORE_BATCH_SECONDS: u64 = 30;
+/// Time for somebody to notice that the server lost a part, and to have it sent again (`ecluse store reconcile`).
+pub const STORE_KEEP_HOURS: u64 = 7 * 24;
 /// Six months: CNIL 2021-122 asks for 6 to 12; visits are the more intrusive of the two streams.
 pub const ACCESSES_DAYS: u64 = 183;
 /// One year: CPCE art. R. 10-13.

@@ -166,16 +166,49 @@ pub struct Journal {
     pub on_full: OnFull,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreKind {
     /// SQLite, one file a UTC day.
     Embedded,
+    /// A server, or the nodes of a cluster: see [`Server`].
+    ClickHouse,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
     pub kind: StoreKind,
+    /// Of the embedded store; and where this machine notes when its clock was last believed.
     pub directory: PathBuf,
+    /// Says nothing where the kind is another.
+    pub server: Server,
+}
+
+/// How ClickHouse is reached, and how much is sent to it at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// `https://host:port`, nodes of one cluster, tried in turn.
+    pub endpoints: Vec<String>,
+    pub database: String,
+    /// Empty: `gw_` and the gateway's name.
+    pub user: String,
+    /// Holds the password in one line; read when the store is opened, never shown.
+    pub password_file: Option<PathBuf>,
+    /// The authorities that sign the endpoints' certificates; `None`: those of the machine.
+    pub ca_file: Option<PathBuf>,
+    /// Our own certificate chain and its key (PEM).
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// A connection stands within this time, TLS included.
+    pub connect: Duration,
+    /// A piece of a batch goes out within this time.
+    pub send: Duration,
+    /// The server answers within this time.
+    pub answer: Duration,
+    /// A batch leaves when it has so many rows…
+    pub batch_rows: usize,
+    /// …or after this time.
+    pub batch: Duration,
+    /// What the server acknowledged stays in the journal for this time, while there is room.
+    pub keep: Duration,
 }
 
 /// How long rows are kept, in days: signed policy of the school, not a constant.

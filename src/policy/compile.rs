@@ -3,8 +3,6 @@
 mod rules;
 mod shadow;
 
-pub(super) use rules::PROTOCOLS;
-
 use std::collections::HashMap;
 use std::path::Path;
 

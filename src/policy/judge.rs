@@ -91,7 +91,8 @@ pub(super) struct Facts {
     protocol: Option<Protocol>,
     host_source: Option<HostSource>,
     resolved: Option<IpAddr>,
-    resolved_lists: ListMatches,
+    /// `None`: no list has the address.
+    resolved_lists: Option<ListMatches>,
     address_may_come: bool,
 }
 
@@ -99,9 +100,10 @@ pub(super) struct Facts {
 #[derive(Debug)]
 pub(super) struct Named {
     candidate: Candidate,
-    lists: ListMatches,
-    /// Rules with a host that covers the name.
-    hosts: RuleBits,
+    /// `None`: no list has it, as is true of most.
+    lists: Option<ListMatches>,
+    /// Rules with a host that covers the name; `None`: no rule has.
+    hosts: Option<RuleBits>,
     literal: Option<IpAddr>,
 }
 
@@ -174,7 +176,7 @@ impl Ruleset {
             protocol: protocol_known.then_some(target.protocol),
             host_source: (named_more && !may_name_itself).then_some(target.host_source),
             resolved: target.address,
-            resolved_lists: target.address.map_or(ListMatches::EMPTY, |a| self.image.matches_address(a)),
+            resolved_lists: target.address.map(|a| self.image.matches_address(a)).filter(|lists| !lists.is_empty()),
             address_may_come: target.address.is_none() && !stage.is_last(),
         }
     }
@@ -182,13 +184,14 @@ impl Ruleset {
     pub(super) fn named(&self, host: &Host, path_and_query: &str) -> Named {
         let candidate = Candidate::new(host, path_and_query);
         let mut lists = self.image.matches(&candidate);
-        match host {
-            Host::Name(name) => Named { candidate, lists, hosts: self.policy.hosts.covering(name), literal: None },
+        let (hosts, literal) = match host {
+            Host::Name(name) => (self.policy.hosts.covering(name), None),
             Host::Address(address) => {
                 lists.union_with(&self.image.matches_address(*address));
-                Named { candidate, lists, hosts: RuleBits::default(), literal: Some(*address) }
+                (None, Some(*address))
             }
-        }
+        };
+        Named { candidate, lists: Some(lists).filter(|lists| !lists.is_empty()), hosts, literal }
     }
 
     pub(super) fn walk(&self, name: &Named, facts: &Facts) -> Walk {
@@ -308,9 +311,9 @@ pub(super) fn weigh(i: usize, rule: &Rule, name: &Named, facts: &Facts) -> Weigh
 fn covers(i: usize, rule: &Rule, name: &Named, facts: &Facts) -> bool {
     let what = &rule.what;
     what.all
-        || what.lists.intersects(&name.lists)
-        || name.hosts.contains(i)
-        || (rule.verdict == Verdict::Refuse && what.lists.intersects(&facts.resolved_lists))
+        || name.lists.as_ref().is_some_and(|lists| what.lists.intersects(lists))
+        || name.hosts.as_ref().is_some_and(|rules| rules.contains(i))
+        || (rule.verdict == Verdict::Refuse && facts.resolved_lists.as_ref().is_some_and(|l| what.lists.intersects(l)))
         || (!what.urls.is_empty() && what.url(&name.candidate).is_some())
         || (!what.addresses.is_empty()
             && name.literal.or(facts.resolved).is_some_and(|address| what.address(address).is_some()))
@@ -319,10 +322,11 @@ fn covers(i: usize, rule: &Rule, name: &Named, facts: &Facts) -> bool {
 /// What covered the target, most telling first: a list (it has a category to show), then what the rule itself writes.
 fn cause<'r>(rule: &'r Rule, name: &Named, facts: &Facts) -> Cause<'r> {
     let what = &rule.what;
-    if let Some((list, category)) = what.named.iter().find(|(list, _)| name.lists.contains(*list)) {
+    let named_in = |lists: &ListMatches| what.named.iter().find(|(list, _)| lists.contains(*list));
+    if let Some((list, category)) = name.lists.as_ref().and_then(named_in) {
         return Cause::List { list: *list, category, entry_of: name.literal };
     }
-    let by_address = what.named.iter().find(|(list, _)| facts.resolved_lists.contains(*list));
+    let by_address = facts.resolved_lists.as_ref().and_then(named_in);
     if let Some((list, category)) = by_address.filter(|_| rule.verdict == Verdict::Refuse) {
         return Cause::List { list: *list, category, entry_of: facts.resolved };
     }
@@ -372,17 +376,17 @@ impl HostIndex {
         HostIndex(index)
     }
 
-    fn covering(&self, name: &HostName) -> RuleBits {
-        let mut rules = RuleBits::default();
+    fn covering(&self, name: &HostName) -> Option<RuleBits> {
+        let mut rules = None;
         if self.0.is_empty() {
-            return rules;
+            return None;
         }
         let mut suffix = name.as_str();
         let mut whole = true;
         loop {
             for (rule, below_only) in self.0.get(suffix).into_iter().flatten() {
                 if !(whole && *below_only) {
-                    rules.insert(*rule);
+                    rules.get_or_insert_with(RuleBits::default).insert(*rule);
                 }
             }
             match suffix.split_once('.') {

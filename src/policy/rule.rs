@@ -103,11 +103,24 @@ impl Place {
 
 /// A set of words; empty: any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Set(u8);
+pub(super) struct Set(u64);
 
 impl Set {
     pub fn insert(&mut self, index: usize) {
         self.0 |= 1 << index;
+    }
+
+    /// Everything below `count` that is not in `without`.
+    pub fn complement(without: Set, count: usize) -> Set {
+        Set((u64::MAX >> (u64::BITS as usize - count)) & !without.0)
+    }
+
+    pub fn without(self, other: Set) -> Set {
+        Set(self.0 & !other.0)
+    }
+
+    pub fn union(self, other: Set) -> Set {
+        Set(self.0 | other.0)
     }
 
     pub fn is_any(self) -> bool {

@@ -10,13 +10,13 @@ use crate::audit::trail;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::Gateway;
-use crate::store::Embedded;
+use crate::store::{AnyStore, Embedded};
 
 const EVERY: Duration = Duration::from_secs(3600);
 
 /// Keeps the durations of the configuration in force, for ever.
-pub async fn keep(store: Embedded, gateway: Arc<Gateway>, clock: Clock) {
-    let mut watch = ClockWatch::new(&gateway.snapshot().config.store.directory);
+pub async fn keep(store: AnyStore, gateway: Arc<Gateway>, clock: Clock) {
+    let mut watch = ClockWatch::new(&marks(&gateway.snapshot().config, &store));
     let started = Instant::now();
     let mut tick = tokio::time::interval(EVERY);
     loop {
@@ -24,7 +24,7 @@ pub async fn keep(store: Embedded, gateway: Arc<Gateway>, clock: Clock) {
         match watch.believes(clock.now(), started.elapsed()) {
             Ok(Some(now)) => {
                 let config = gateway.snapshot().config.clone();
-                delete(&store, &config, now).await;
+                delete(store.embedded(), &config, now).await;
             }
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "the clock cannot be checked, so nothing is deleted"),
@@ -32,11 +32,27 @@ pub async fn keep(store: Embedded, gateway: Arc<Gateway>, clock: Clock) {
     }
 }
 
-async fn delete(store: &Embedded, config: &Config, now: Timestamp) {
+/// Where the mark of the clock lies.
+fn marks(config: &Config, store: &AnyStore) -> std::path::PathBuf {
+    match store {
+        AnyStore::Embedded(_) => config.store.directory.clone(),
+        AnyStore::ClickHouse(_) => config.paths.state.clone(),
+    }
+}
+
+async fn delete(store: Option<&Embedded>, config: &Config, now: Timestamp) {
     let durations = Durations {
         accesses_days: config.retention.accesses_days,
         connections_days: config.retention.connections_days,
     };
+    // A server keeps its own durations (`ecluse store migrate`, `ecluse store purge`).
+    if let Some(store) = store {
+        delete_rows(store, config, durations, now).await;
+    }
+    delete_names(config, durations, now).await;
+}
+
+async fn delete_rows(store: &Embedded, config: &Config, durations: Durations, now: Timestamp) {
     for stream in Stream::ALL {
         match store.purge(*stream, durations.first_kept(*stream, now)).await {
             Ok(purged) => {
@@ -53,7 +69,10 @@ async fn delete(store: &Embedded, config: &Config, now: Timestamp) {
             Err(error) => tracing::error!(%error, %stream, "rows past their duration are still there"),
         }
     }
-    // Nobody is left to be named by them.
+}
+
+/// Nobody is left to be named by them.
+async fn delete_names(config: &Config, durations: Durations, now: Timestamp) {
     let folder = sealed_folder(&config.journal.directory);
     let before = durations.first_kept_of_all(now);
     let purged = tokio::task::spawn_blocking(move || purge_sealed(&folder, before)).await;

@@ -7,6 +7,7 @@
 
 mod harness;
 
+mod clickhouse;
 mod clients;
 mod crowd;
 mod docs;

@@ -50,8 +50,13 @@ type Written = HashMap<(String, u16), VecDeque<Vec<IpAddr>>>;
 
 impl NameServer {
     pub async fn start() -> Self {
+        NameServer::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// Where resolvers look that know one port only.
+    pub async fn start_at(address: SocketAddr) -> Self {
         let (socket, streams) = loop {
-            let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
+            let socket = UdpSocket::bind(address).await.expect("a free port");
             let address = socket.local_addr().expect("a bound socket has an address");
             if let Ok(streams) = TcpListener::bind(address).await {
                 break (socket, streams);

@@ -41,7 +41,7 @@ async fn a_refused_name_does_not_exist_for_who_is_refused_and_has_one_row_a_minu
         ("refuse", "jeux", "dns"),
         "{row:#}"
     );
-    assert_eq!((text(&row, "client_address"), text(&row, "category")), (PUPIL, "games"), "{row:#}");
+    assert_eq!((text(&row, "client_address"), text(&row, "protocol")), (PUPIL, "dns"), "{row:#}");
     assert_eq!(gateway.row("adult.test").await["client_address"], TEACHER);
     let all = eventually("all rows", async || Some(gateway.search(&[])).filter(|rows| rows.len() >= 3)).await;
     let mut hosts: Vec<&str> = all.iter().map(|row| text(row, "host")).collect();
