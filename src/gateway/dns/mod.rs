@@ -37,8 +37,8 @@ pub struct NameGuard {
     given: Given,
     safe: SafeNames,
     servers: NameServers,
-    /// Those that are asked where the configuration names none.
-    system: Vec<SocketAddr>,
+    /// Those that are asked for all names but the school's own.
+    upstream: Vec<SocketAddr>,
     questions: Questions,
     /// Answers that wait for somebody else's.
     waiting: AtomicUsize,
@@ -50,13 +50,17 @@ impl NameGuard {
     /// As the configuration says; reads `/etc/resolv.conf` where nothing else names the servers to ask.
     pub fn new(config: &Config) -> Self {
         let is_on = !config.listen.dns.is_empty();
+        let upstream = match &config.resolver.servers[..] {
+            [] if is_on => system_servers(),
+            servers => servers.to_vec(),
+        };
         let quota = Quota::per_second(config.dns.questions_per_second).allow_burst(config.dns.question_burst);
         NameGuard {
             cache: Cache::new(if is_on { config.dns.cache_entries } else { 0 }),
             given: Given::default(),
             safe: SafeNames::default(),
             servers: NameServers::default(),
-            system: if is_on && config.resolver.servers.is_empty() { system_servers() } else { Vec::new() },
+            upstream,
             questions: Questions::default(),
             waiting: AtomicUsize::new(0),
             rate: RateLimiter::keyed(quota),

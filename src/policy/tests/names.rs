@@ -66,8 +66,8 @@ fn an_address_alone_can_be_refused_and_one_that_our_dns_gave_is_not_alone() {
         &ruleset,
         &[
             (pupil(http("http://192.0.2.1/")), "refuse by sans-nom"),
-            (pupil(given(http("http://192.0.2.1/"))), "none by default"),
-            (pupil(http("http://free.example/")), "none by default"),
+            (pupil(given(http("http://192.0.2.1/"))), "forward by default"),
+            (pupil(http("http://free.example/")), "forward by default"),
             (pupil(tls("192.0.2.1")), "refuse by sans-nom"),
             (pupil(given(tls("192.0.2.1"))), "tunnel by default"),
         ],
