@@ -33,6 +33,7 @@ pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incom
         visit: visit(request.headers()),
         start: connection.gateway.clock.now(),
     };
+    connection.gateway.say_how_sure(&mut access);
     if connection.gateway.via.has_signed(request.headers()) {
         return reply.failed(&access, Failure::Loop, Ending::ClientInvalid);
     }

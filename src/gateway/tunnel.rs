@@ -59,6 +59,7 @@ pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<In
         visit: Visit::Unknown,
         start: connection.gateway.clock.now(),
     };
+    connection.gateway.say_how_sure(&mut access);
     if connection.gateway.via.has_signed(request.headers()) {
         return reply.failed(&access, Failure::Loop, Ending::ClientInvalid);
     }

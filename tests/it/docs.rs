@@ -119,3 +119,19 @@ fn the_configuration_that_we_ship_is_right() {
     let said = cli::run(Some(&file), state.path(), &["check"]);
     assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
 }
+
+/// `docs/bypass.md` promises with names of tests.
+#[test]
+fn every_test_that_a_page_names_is_there() {
+    let named = Regex::new(r"\[`([a-z0-9_]+)`\]\(([^)\s]+\.rs)\)").unwrap();
+    let mut checked = 0;
+    for (file, page) in pages() {
+        for found in named.captures_iter(&page) {
+            let source = file.parent().expect("a folder").join(&found[2]);
+            let text = std::fs::read_to_string(&source).unwrap_or_else(|e| panic!("{}: {e}", source.display()));
+            assert!(text.contains(&format!("fn {}(", &found[1])), "{}: {} is not in it", source.display(), &found[1]);
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "only {checked} tests are named");
+}
