@@ -80,7 +80,7 @@ use crate::matcher::rules::RuleSet;
 use crate::matcher::urls::{UrlHit, UrlTable};
 use crate::matcher::{Candidate, ListId, ListMatches, MAX_LISTS, site_of};
 
-use super::urgent::{self, Lists, Overlay, Urgent, UrgentEntry, Width};
+use super::urgent::{self, Change, Lists, Overlay, Urgent, UrgentEntry, Width};
 use super::{CompileError, ListMeta, ListText, Problem};
 
 pub use layout::Kind;
@@ -221,23 +221,20 @@ impl Image {
     /// The changes that the compile merged: additions are entries like others, removals still lie over all.
     fn merged(&self, seed: Seed) -> Option<Overlay> {
         let entries = self.description.urgent.clone();
-        (!entries.is_empty()).then(|| {
-            let mut overlay = self.overlay_of(seed, entries);
-            overlay.is_merged = true;
-            overlay
-        })
+        (!entries.is_empty()).then(|| self.overlay_of(seed, entries, |entry| entry.change == Change::Remove))
     }
 
-    fn overlay_of(&self, seed: Seed, entries: Vec<UrgentEntry>) -> Overlay {
+    fn overlay_of(&self, seed: Seed, entries: Vec<UrgentEntry>, is_over: impl Fn(&UrgentEntry) -> bool) -> Overlay {
         let lists_where = |chosen: &dyn Fn(&ListMeta) -> bool| -> ListMatches {
             let lists = self.lists().iter().enumerate().filter(|(_, list)| chosen(list));
             lists.filter_map(|(i, _)| ListId::new(i)).collect()
         };
         let is_of = |list: &ListMeta, entry: &UrgentEntry| entry.categories.contains(&list.category);
-        let mut overlay = Overlay::new(seed, entries, |entry| Lists {
+        let lists_of = |entry: &UrgentEntry| Lists {
             added: lists_where(&|list| is_of(list, entry) && urgent::is_urgent(&list.name)),
             lifted: lists_where(&|list| is_of(list, entry)),
-        });
+        };
+        let mut overlay = Overlay::new(seed, entries, lists_of, is_over);
         overlay.urgent = lists_where(&|list| urgent::is_urgent(&list.name));
         overlay
     }
@@ -247,7 +244,12 @@ impl Image {
     ///
     /// # Errors
     /// There are more lists than an answer has room for.
-    pub fn with_urgent(mut self, urgent: Urgent) -> Result<Image, Problem> {
+    pub fn with_urgent(mut self, mut urgent: Urgent) -> Result<Image, Problem> {
+        for name in urgent.entries.iter_mut().flat_map(|entry| &mut entry.categories) {
+            if let Some(category) = self.category_of_alias(name) {
+                *name = category.clone();
+            }
+        }
         if urgent.entries == self.description.urgent {
             return Ok(self);
         }
@@ -264,7 +266,7 @@ impl Image {
         }
         // Where there is no table, there is nothing to hash like it.
         let seed = self.names().map_or(Seed::nth(0), |names| names.seed());
-        let mut overlay = self.overlay_of(seed, urgent.entries);
+        let mut overlay = self.overlay_of(seed, urgent.entries, |_| true);
         overlay.void = void;
         self.overlay = Some(overlay);
         Ok(self)

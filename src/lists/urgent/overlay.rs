@@ -35,8 +35,6 @@ pub struct Overlay {
     pub void: ListMatches,
     /// The lists of additions, whether the image has them or not.
     pub urgent: ListMatches,
-    /// Whether the image has the additions among its entries.
-    pub is_merged: bool,
 }
 
 /// The lists that an entry is about.
@@ -58,11 +56,17 @@ pub struct Said {
 }
 
 impl Overlay {
-    /// `lists_of` says which lists an entry is about; `seed` is that of the image.
-    pub fn new(seed: Seed, entries: Vec<UrgentEntry>, lists_of: impl Fn(&UrgentEntry) -> Lists) -> Overlay {
+    /// `lists_of` says which lists an entry is about, `is_over` whether it lies over the image and not in it; `seed` is
+    /// that of the image.
+    pub fn new(
+        seed: Seed,
+        entries: Vec<UrgentEntry>,
+        lists_of: impl Fn(&UrgentEntry) -> Lists,
+        is_over: impl Fn(&UrgentEntry) -> bool,
+    ) -> Overlay {
         let mut overlay =
             Overlay { seed: Some(seed), lists: entries.iter().map(lists_of).collect(), ..Overlay::default() };
-        for (number, entry) in (0u32..).zip(&entries) {
+        for (number, entry) in (0u32..).zip(&entries).filter(|(_, entry)| is_over(entry)) {
             match Host::parse(&entry.host) {
                 Ok(Host::Address(address)) => overlay.by_address.entry(address).or_default().push(number),
                 _ => overlay.by_name.entry(seed.hash(&entry.host)).or_default().push(number),
@@ -83,14 +87,14 @@ impl Overlay {
     pub fn about(&self, candidate: &Candidate) -> Said {
         let mut said = Said::default();
         match (candidate.target(), self.seed) {
-            (Host::Address(address), _) => self.about_numbers(self.by_address.get(address), candidate, &mut said),
+            (Host::Address(address), _) => {
+                self.collect(self.by_address.get(address), candidate.host_text(), candidate, &mut said);
+            }
             (Host::Name(name), Some(seed)) if !self.by_name.is_empty() => {
                 let host = name.as_str();
                 for (hash, start) in seed.suffixes(host) {
-                    let numbers = self.by_name.get(&hash);
-                    self.about_numbers_of(numbers, &host[start..], candidate, &mut said);
+                    self.collect(self.by_name.get(&hash), &host[start..], candidate, &mut said);
                 }
-                // URLs of `example.fr` are those of `www.example.fr`, which the walk has come by.
             }
             _ => {}
         }
@@ -107,11 +111,8 @@ impl Overlay {
         }
     }
 
-    fn about_numbers(&self, numbers: Option<&Vec<u32>>, candidate: &Candidate, said: &mut Said) {
-        self.about_numbers_of(numbers, candidate.host_text(), candidate, said);
-    }
-
-    fn about_numbers_of(&self, numbers: Option<&Vec<u32>>, name: &str, candidate: &Candidate, said: &mut Said) {
+    /// Of the entries of `name`, which is the host or above it, those that cover the candidate.
+    fn collect(&self, numbers: Option<&Vec<u32>>, name: &str, candidate: &Candidate, said: &mut Said) {
         for &number in numbers.into_iter().flatten() {
             let entry = &self.entries[number as usize];
             let is_same = entry.host == name;
@@ -119,9 +120,7 @@ impl Overlay {
                 let same_site = name == site_of(candidate.host_text());
                 same_site && !candidate.path().is_empty() && urls::covers(&entry.path, candidate.path())
             };
-            // Merged additions are found in the image.
-            let counts = entry.change == Change::Remove || !self.is_merged;
-            if !is_same || !covers || !counts {
+            if !is_same || !covers {
                 continue;
             }
             let Lists { added, lifted } = self.lists[number as usize];
