@@ -64,7 +64,7 @@ impl Handshake {
 
     /// The body of a whole ClientHello, where that is what was read: `bytes` are those that were.
     pub fn hello<'a>(&'a self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        let record = bytes.get(RECORD_HEADER..).unwrap_or_default();
+        let record = bytes.strip_prefix(&[HANDSHAKE])?.get(RECORD_HEADER - 1..)?;
         let message = if self.message.is_empty() { record } else { &self.message };
         let end = message_end(*message.first_chunk()?);
         message.get(MESSAGE_HEADER..end).filter(|_| message[0] == CLIENT_HELLO)
