@@ -136,8 +136,7 @@ async fn measure(number: u64) {
         keep: Duration::ZERO,
     };
     let store = ClickHouse::open(&server, &GatewayName::parse("gw-0").expect("a name")).expect("a store");
-    let plan =
-        Plan { database: "ecluse".to_owned(), cluster: None, accesses_days: 30_000, connections_days: 30_000 };
+    let plan = Plan { database: "ecluse".to_owned(), cluster: None, accesses_days: 30_000, connections_days: 30_000 };
     store.migrate(&plan).await.expect("migrated");
 
     let asked = Asked::new(number);
@@ -187,8 +186,7 @@ async fn ship(
     let (mut spent, mut sent, mut slowest) = (Duration::ZERO, 0u64, Duration::ZERO);
     let a_day = number / (COLLEGES * DAYS) / BATCH * BATCH;
     for (day, college, first) in places(number) {
-        let rows: Vec<Row> =
-            (first..first + BATCH).map(|number| make(Place { college, day, number, a_day })).collect();
+        let rows: Vec<Row> = (first..first + BATCH).map(|number| make(Place { college, day, number, a_day })).collect();
         rows.iter().for_each(&mut seen);
         let batch = batch(&rows);
         let begun = Instant::now();
@@ -232,7 +230,8 @@ impl Asked {
         host.filter.from = Some(hour.minus(Duration::from_secs(6 * 86_400)));
         host.filter.host = Host::parse("www.site-4000.example").ok().map(HostFilter::Exactly);
         let mut refused = all();
-        (refused.filter.from, refused.filter.actions) = (Some(Timestamp::start_of_day(hour.day())), vec![ActionTaken::Refuse]);
+        (refused.filter.from, refused.filter.actions) =
+            (Some(Timestamp::start_of_day(hour.day())), vec![ActionTaken::Refuse]);
         (refused.order, refused.limit) = (Order::NewestFirst, Some(200));
         let mut month = all();
         month.filter.persons = Some((0..DAYS).filter_map(|day| of(&access(at(day))).0).collect());

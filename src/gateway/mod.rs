@@ -57,8 +57,8 @@ use crate::tasks;
 
 use allowances::Allowances;
 use control::Rejected;
-pub use dns::{Asker, Reply};
 use dns::NameGuard;
+pub use dns::{Asker, Reply};
 use flows::{AccessFlows, ConnectionFlows};
 use headers::ViaName;
 use origins::IdleLinks;

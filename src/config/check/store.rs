@@ -28,7 +28,11 @@ impl Check<'_> {
         let name = |text: &str| {
             let fits = (1..=64).contains(&text.len())
                 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-' || b == b'.');
-            if fits { Ok(text.to_owned()) } else { Err((format!("`{text}` is no name"), "letters, digits, `_`, `-`, `.`")) }
+            if fits {
+                Ok(text.to_owned())
+            } else {
+                Err((format!("`{text}` is no name"), "letters, digits, `_`, `-`, `.`"))
+            }
         };
         let path = |text: Option<At<String>>| {
             text.filter(|at| !at.value.is_empty()).map(|at| (self.directory.join(at.value), at.span))

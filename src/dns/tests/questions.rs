@@ -20,7 +20,8 @@ fn a_question_is_read_as_it_was_written() {
 
 #[test]
 fn all_spellings_of_a_name_are_one_key_and_each_variant_is_another() {
-    let (one, other) = (question("wWw.Example.FR.", RecordType::A, true), question("www.example.fr.", RecordType::A, true));
+    let (one, other) =
+        (question("wWw.Example.FR.", RecordType::A, true), question("www.example.fr.", RecordType::A, true));
     let key = |bytes: &[u8], variant| Question::parse(bytes).unwrap().key(variant).as_slice().to_vec();
     let plain = Variant::default();
     assert_eq!(key(&one, plain), key(&other, plain));

@@ -136,7 +136,10 @@ impl Answer {
             }
         }
         if !self.bytes.starts_with(&expected) {
-            let why = format!("{}: the tables are of another version than this program; see `ecluse store migrate`", self.endpoint);
+            let why = format!(
+                "{}: the tables are of another version than this program; see `ecluse store migrate`",
+                self.endpoint
+            );
             return Err(ReadError::Unreadable(why));
         }
         let _ = self.bytes.split_to(expected.len());
@@ -232,4 +235,3 @@ pub(super) fn tallies(counts: Vec<Count>, question: &Question) -> Vec<Tally> {
     }
     tallies
 }
-

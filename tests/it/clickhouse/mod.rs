@@ -1,7 +1,6 @@
 //! The store of many colleges, held against a real ClickHouse: the suite that every store passes, migrations, batches that
 //! come again, servers that die, lie or are slow, endpoints that fail, TLS.
 
-
 mod between;
 mod faults;
 mod kills;

@@ -61,7 +61,9 @@ async fn an_account_writes_rows_of_its_own_college_only() {
     let rows = sample::rows(&mut sample::Dice::seeded(41), Stream::Accesses, 1);
     suite::insert(&store, &rows).await;
     let again = |college: &str| {
-        format!("INSERT INTO {database}.accesses SELECT * FROM {database}.accesses LIMIT 1 SETTINGS SQL_college = '{college}'")
+        format!(
+            "INSERT INTO {database}.accesses SELECT * FROM {database}.accesses LIMIT 1 SETTINGS SQL_college = '{college}'"
+        )
     };
     let client = clickhouse::Client::default().with_url(&url);
     let refused = client.query_raw(&again("0139999Z")).execute().await;

@@ -75,8 +75,11 @@ async fn a_gateway_works_without_its_server_and_each_request_is_there_once_when_
     assert!(said.contains("acknowledged rows of this journal were looked for"), "{said}");
     assert!(!said.contains("missing"), "{said}");
     let gone = super::number(&rig.engine.url(), "SELECT count() FROM ecluse.accesses WHERE host LIKE 'away%'").await;
-    super::ask(&rig.engine.url(), "ALTER TABLE ecluse.accesses DELETE WHERE host LIKE 'away%' SETTINGS mutations_sync = 2")
-        .await;
+    super::ask(
+        &rig.engine.url(),
+        "ALTER TABLE ecluse.accesses DELETE WHERE host LIKE 'away%' SETTINGS mutations_sync = 2",
+    )
+    .await;
     let said = cli::run(Some(&config), &state, &["store", "reconcile"]);
     assert_eq!(said.code, Some(1), "{}{}", said.stdout, said.stderr);
     assert!(said.stdout.contains(&format!("{gone} rows are missing")), "{}", said.stdout);

@@ -74,7 +74,12 @@ async fn a_search_is_safe_for_who_shall_search_safely() {
         ("youtubei.googleapis.com", "restrict.youtube.com.", "216.239.38.119"),
     ] {
         let dug = guarded.pupil(&format!("{asked} A")).await;
-        assert_eq!((dug.data("CNAME"), dug.data("A")), (vec![target.to_owned()], vec![address.to_owned()]), "{}", dug.text);
+        assert_eq!(
+            (dug.data("CNAME"), dug.data("A")),
+            (vec![target.to_owned()], vec![address.to_owned()]),
+            "{}",
+            dug.text
+        );
         let dug = guarded.pupil(&format!("{asked} HTTPS")).await;
         assert_eq!((dug.data("CNAME").len(), dug.answers.len()), (1, 1), "no record of the unsafe name: {}", dug.text);
     }
@@ -86,9 +91,10 @@ async fn a_search_is_safe_for_who_shall_search_safely() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_from_outside_never_leads_inside() {
     let Some(guarded) = Guarded::open().await else { return };
-    for (i, address) in ["10.131.0.1", "192.168.1.1", "127.0.0.1", "169.254.169.254", "0.0.0.0", "fd00::1", "::1", "::ffff:10.0.0.1"]
-        .into_iter()
-        .enumerate()
+    for (i, address) in
+        ["10.131.0.1", "192.168.1.1", "127.0.0.1", "169.254.169.254", "0.0.0.0", "fd00::1", "::1", "::ffff:10.0.0.1"]
+            .into_iter()
+            .enumerate()
     {
         let name = format!("rebind{i}.example");
         guarded.school.names.answers(&name, &[&[address]]);

@@ -36,7 +36,11 @@ async fn a_refused_name_does_not_exist_for_who_is_refused_and_has_one_row_a_minu
     guarded.pupil("www.free.test A").await;
     let gateway = &guarded.school.gateway;
     let row = gateway.row("www.games.test").await;
-    assert_eq!((text(&row, "action"), text(&row, "rule"), text(&row, "host_source")), ("refuse", "jeux", "dns"), "{row:#}");
+    assert_eq!(
+        (text(&row, "action"), text(&row, "rule"), text(&row, "host_source")),
+        ("refuse", "jeux", "dns"),
+        "{row:#}"
+    );
     assert_eq!((text(&row, "client_address"), text(&row, "category")), (PUPIL, "games"), "{row:#}");
     assert_eq!(gateway.row("adult.test").await["client_address"], TEACHER);
     let all = eventually("all rows", async || Some(gateway.search(&[])).filter(|rows| rows.len() >= 3)).await;

@@ -94,7 +94,9 @@ impl Connection {
         if !settings.exists() {
             // As the server's own package has it.
             let text = "<clickhouse><custom_settings_prefixes>SQL_</custom_settings_prefixes></clickhouse>";
-            std::fs::create_dir_all(directory).and_then(|()| std::fs::write(&settings, text)).map_err(|e| e.to_string())?;
+            std::fs::create_dir_all(directory)
+                .and_then(|()| std::fs::write(&settings, text))
+                .map_err(|e| e.to_string())?;
         }
         words.push(CString::new(format!("--config-file={}", settings.display())).expect("no NUL in a path"));
         let mut words: Vec<*mut c_char> = words.into_iter().map(CString::into_raw).collect();
