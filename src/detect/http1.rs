@@ -133,7 +133,7 @@ impl RequestLine {
             return Signature::of(Protocol::Http);
         }
         if self.is_other {
-            return Signature::faulty(Protocol::Other, fault);
+            return Signature::of(Protocol::Other);
         }
         match self.read(bytes) {
             Line::Begun => Signature::faulty(Protocol::Http, fault),

@@ -53,7 +53,8 @@ impl Handshake {
         match RecordHeader::read(bytes) {
             Header::Is(header) if header.kind == HANDSHAKE => {}
             Header::Is(_) => return Signature::faulty(Protocol::Tls, Fault::NoHello),
-            Header::Cut | Header::None => return Signature::faulty(Protocol::Other, fault),
+            Header::Cut => return Signature::faulty(Protocol::Other, fault),
+            Header::None => return Signature::of(Protocol::Other),
         }
         match self.message.split_at_checked(MESSAGE_HEADER) {
             Some((_, body)) => ClientHello { body, whole: Err(fault), form: Form::Stream }.signature(),
