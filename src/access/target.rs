@@ -37,7 +37,8 @@ impl HostSource {
 }
 
 text_enum! {
-    /// What the client speaks towards the origin. Each has its reader in [`crate::detect`].
+    /// What the client speaks towards the origin. Each has its reader in [`crate::detect`], which asks them in this order: who
+    /// knows with few bytes stands before those who wait for more.
     pub enum Protocol {
         /// HTTP/1: requests that are read, judged and written down one by one.
         Http = "http",
@@ -46,6 +47,8 @@ text_enum! {
         WebSocket = "websocket",
         /// CONNECT to a proxy that is not ours.
         HttpProxy = "http-proxy",
+        /// SOCKS 4, 4a and 5.
+        Socks = "socks",
         /// DNS over HTTP that can be seen: in clear, or opened.
         Doh = "doh",
         Tls = "tls",
@@ -68,8 +71,6 @@ text_enum! {
         Rdp = "rdp",
         Vnc = "vnc",
         Smb = "smb",
-        /// SOCKS 4, 4a and 5.
-        Socks = "socks",
         BitTorrent = "bittorrent",
         OpenVpn = "openvpn",
         WireGuard = "wireguard",

@@ -27,7 +27,7 @@ mod sealed {
     pub fn initial(version: u32, number: u8, frames: &[u8]) -> Vec<u8> {
         let (key, iv, hp) = if version == 1 { V1 } else { V2 };
         let mut payload = frames.to_vec();
-        payload.resize(payload.len().max(1162), 0);
+        payload.resize(payload.len().max(1165), 0);
         let kind = if version == 1 { 0xc0 } else { 0xd0 };
         let length = (payload.len() as u16 + 17) | 0x4000;
         let mut packet =

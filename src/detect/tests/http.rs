@@ -14,12 +14,18 @@ fn a_request_line_is_http_whatever_its_method() {
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET http://a/ HTTP/1.0\n",
         "OPTIONS * HTTP/1.1\r\n",
-        "CONNECT a:443 HTTP/1.1\r\n",
         "M-SEARCH * HTTP/1.1\r\n",
         "X / HTTP/1.1\r\n",
     ] {
         assert_eq!(detected(line.as_bytes()), http(), "{line:?}");
     }
+}
+
+#[test]
+fn a_proxy_asked_inside_is_told_apart() {
+    let signature = detected(b"CONNECT a:443 HTTP/1.1\r\n");
+    assert_eq!(signature, Signature::of(Protocol::HttpProxy));
+    assert_eq!(signature.protocol.carrier(), Carrier::Http);
 }
 
 #[test]

@@ -18,7 +18,7 @@ const HEADER: [u8; 16] = *b"\x9f\x50\x44\x9e\x04\xa0\xe8\x10\x28\x3a\x1e\x99\x33
 /// A packet with these frames, numbered.
 fn sealed(number: u8, frames: &[u8]) -> Vec<u8> {
     let mut payload = frames.to_vec();
-    payload.resize(payload.len().max(1162), 0);
+    payload.resize(payload.len().max(1165), 0);
     let length = (payload.len() as u16 + 17) | 0x4000;
     let mut packet = [&[0xc0, 0, 0, 0, 1, 8][..], &DESTINATION, &[0, 0], &length.to_be_bytes()].concat();
     let number_at = packet.len();
