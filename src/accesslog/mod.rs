@@ -96,8 +96,8 @@
 //!
 //! Rows (completions and gaps) are numbered from 1 in the order of the lane. A batch is noted in the ledger, durably, before
 //! it is sent for the first time; it is sent again, the same, until the store acknowledges it. A segment is deleted, oldest
-//! first, when the store has all of it for as long as it is to be kept and every intent in it is completed; a lane's
-//! folder when its last row was acknowledged.
+//! first, when the store has all of it for as long as it is to be kept, every intent in it is completed, and its signed root is
+//! kept ([`proof`]); a lane's folder when its last row was acknowledged and sealed.
 
 mod batch;
 mod budget;
@@ -115,6 +115,7 @@ mod log;
 mod open;
 mod owner;
 mod persons;
+pub mod proof;
 mod reading;
 mod recovery;
 mod sealed;
@@ -128,7 +129,7 @@ pub use log::{AccessLog, OpenAccess, OpenConnection};
 pub use open::Open;
 pub use sealed::{UnsealError, Unsealed, folder as sealed_folder, purge as purge_sealed, trial_recipient, unseal};
 pub use settings::{JournalSettings, ShipSettings};
-pub use ship::{Shipped, ship, ship_dead_lanes};
+pub use ship::{Shipped, ship, ship_dead_lanes, ship_dead_lanes_with};
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::proof::Proofs;
 use crate::access::{CollegeCode, GatewayName};
 use crate::config::OnFull;
 
@@ -58,6 +59,8 @@ pub struct ShipSettings {
     /// First and longest pause before a batch is sent again; each pause is doubled, with jitter.
     pub retry_first: Duration,
     pub retry_longest: Duration,
+    /// What seals the segments before they are forgotten; `None`: nothing is provable.
+    pub proofs: Option<Proofs>,
 }
 
 impl Default for ShipSettings {
@@ -70,6 +73,7 @@ impl Default for ShipSettings {
             keep: Duration::ZERO,
             retry_first: Duration::from_millis(200),
             retry_longest: Duration::from_secs(30),
+            proofs: None,
         }
     }
 }

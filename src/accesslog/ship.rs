@@ -89,11 +89,16 @@ pub async fn ship<S: RecordStore>(log: AccessLog, store: &S, settings: ShipSetti
 
 /// Brings the lanes that nobody holds into the store: what a killed gateway left is found by the next search.
 pub async fn ship_dead_lanes<S: RecordStore>(directory: &Path, store: &S) -> Shipped {
+    ship_dead_lanes_with(directory, store, &ShipSettings::default()).await
+}
+
+/// The same, with settings.
+pub async fn ship_dead_lanes_with<S: RecordStore>(directory: &Path, store: &S, settings: &ShipSettings) -> Shipped {
     let mut lanes = DeadLanes::new(Arc::new(LocalDisk), directory.to_owned(), None);
     lanes.search().await;
     // Somebody waits for the answer.
     let mut patience = Patience::tries(3);
-    while lanes.turn(store, &ShipSettings::default(), &Clock::System, &mut patience).await {}
+    while lanes.turn(store, settings, &Clock::System, &mut patience).await {}
     lanes.into_shipped()
 }
 
@@ -150,6 +155,10 @@ impl OwnStream {
             move || {
                 if is_last && let Err(error) = log.stream(stream).close() {
                     tracing::error!(%error, "what was appended last cannot be synced, and so not shipped");
+                }
+                // Nobody appends at night: what was written last would have no root until the morning.
+                if let Err(error) = log.stream(stream).close_if_due() {
+                    tracing::error!(%error, "a segment whose time is over cannot be synced, and so not sealed");
                 }
                 log.stream(stream).writer().extents()
             }
@@ -248,11 +257,26 @@ async fn turn<S: RecordStore>(
         METRICS.rows_shipped.add(count);
         rows += count;
     }
-    let (now, keep) = (clock.now(), settings.keep);
+    if let Some(proofs) = settings.proofs.clone() {
+        let shared = extents.clone();
+        let outcome;
+        (cutter, outcome) = blocking(move || {
+            let outcome = cutter.seal(&proofs, &shared);
+            (cutter, outcome)
+        })
+        .await;
+        if let (Ok(_), Err(error)) = (&result, outcome) {
+            result = Err(error);
+        }
+    }
+    let (now, keep, is_proven) = (clock.now(), settings.keep, settings.proofs.is_some());
     let forgotten;
     (cutter, forgotten) = blocking(move || {
         let mut forgotten = Vec::new();
         for segment in cutter.forgettable(&extents, now, keep) {
+            if is_proven && segment > cutter.sealed() {
+                break;
+            }
             match cutter.forget(segment) {
                 Ok(bytes) => forgotten.push((segment, bytes)),
                 Err(error) => {

@@ -4,5 +4,5 @@ mod damage;
 mod junk;
 mod model;
 mod promises;
-mod rig;
+pub(super) mod rig;
 mod shipping;

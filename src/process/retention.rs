@@ -4,18 +4,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::access::{Stream, Timestamp};
+use crate::accesslog::proof::Proofs;
 use crate::accesslog::{purge_sealed, sealed_folder};
+use crate::audit::purge::{self, Gone};
 use crate::audit::retention::{ClockWatch, Durations};
 use crate::audit::trail;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::store::Embedded;
+use crate::store::embedded::Purged;
 
 const EVERY: Duration = Duration::from_secs(3600);
 
 /// Keeps the durations of the configuration in force, for ever.
-pub async fn keep(store: Embedded, gateway: Arc<Gateway>, clock: Clock) {
+pub async fn keep(store: Embedded, proofs: Proofs, gateway: Arc<Gateway>, clock: Clock) {
     let mut watch = ClockWatch::new(&gateway.snapshot().config.store.directory);
     let started = Instant::now();
     let mut tick = tokio::time::interval(EVERY);
@@ -24,7 +27,7 @@ pub async fn keep(store: Embedded, gateway: Arc<Gateway>, clock: Clock) {
         match watch.believes(clock.now(), started.elapsed()) {
             Ok(Some(now)) => {
                 let config = gateway.snapshot().config.clone();
-                delete(&store, &config, now).await;
+                delete(&store, &proofs, &config, now).await;
             }
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "the clock cannot be checked, so nothing is deleted"),
@@ -32,7 +35,7 @@ pub async fn keep(store: Embedded, gateway: Arc<Gateway>, clock: Clock) {
     }
 }
 
-async fn delete(store: &Embedded, config: &Config, now: Timestamp) {
+async fn delete(store: &Embedded, proofs: &Proofs, config: &Config, now: Timestamp) {
     let durations = Durations {
         accesses_days: config.retention.accesses_days,
         connections_days: config.retention.connections_days,
@@ -48,11 +51,14 @@ async fn delete(store: &Embedded, config: &Config, now: Timestamp) {
                     if let Err(error) = written {
                         tracing::error!(%error, "what was deleted does not stand in the trail");
                     }
+                    let kept_days = durations.of(*stream);
+                    certify(store, proofs, config, now, Past { stream: *stream, gone, kept_days }).await;
                 }
             }
             Err(error) => tracing::error!(%error, %stream, "rows past their duration are still there"),
         }
     }
+    purge_proofs(store, proofs, durations, now).await;
     // Nobody is left to be named by them.
     let folder = sealed_folder(&config.journal.directory);
     let before = durations.first_kept_of_all(now);
@@ -62,5 +68,42 @@ async fn delete(store: &Embedded, config: &Config, now: Timestamp) {
         Ok(Ok(files)) => tracing::info!(files, "sealed names past their duration are deleted"),
         Ok(Err(error)) => tracing::error!(%error, "sealed names past their duration are still there"),
         Err(error) => tracing::error!(%error, "sealed names past their duration are still there"),
+    }
+}
+
+/// A day whose rows are gone.
+struct Past {
+    stream: Stream,
+    gone: Purged,
+    kept_days: u32,
+}
+
+/// Signs that it went.
+async fn certify(store: &Embedded, proofs: &Proofs, config: &Config, now: Timestamp, past: Past) {
+    let Past { stream, gone, kept_days } = past;
+    let trees = match store.roots_of_day(stream, gone.day).await {
+        Ok(trees) => trees,
+        Err(error) => {
+            tracing::error!(%error, "the certificate of a purge names no roots");
+            Vec::new()
+        }
+    };
+    let (college, gateway) = (&config.college.code, &config.gateway);
+    let gone = Gone { college, gateway, stream, day: gone.day, rows: gone.rows, kept_days, trees: &trees };
+    if let Err(error) = purge::certify(proofs.folder(), proofs.signer(), now, &gone) {
+        tracing::error!(%error, day = %Timestamp::start_of_day(gone.day), %stream, "a purge has no certificate");
+    }
+}
+
+/// Roots and what opens their leaves go with the last of their rows.
+async fn purge_proofs(store: &Embedded, proofs: &Proofs, durations: Durations, now: Timestamp) {
+    for stream in Stream::ALL {
+        let before = durations.first_kept(*stream, now);
+        if let Err(error) = store.purge_proofs(*stream, before).await {
+            tracing::error!(%error, %stream, "proofs of rows that are gone are still in the store");
+        }
+        if let Err(error) = proofs.purge(*stream, before) {
+            tracing::error!(%error, %stream, "proofs of rows that are gone are still in the state directory");
+        }
     }
 }

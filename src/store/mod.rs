@@ -13,11 +13,13 @@ use crate::access::{GapRow, GatewayName, Row, Stream};
 
 pub mod embedded;
 pub mod found;
+mod proof;
 mod query;
 pub mod suite;
 
 pub use embedded::Embedded;
 pub use found::Found;
+pub use proof::{ChainName, ProofStore, RootsAsked};
 pub use query::{Dimension, Filter, HostFilter, Order, Query, Question, Tally};
 
 /// Names a batch for ever: the same token always carries the same rows.

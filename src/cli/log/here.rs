@@ -7,13 +7,15 @@ use std::process::ExitCode;
 use anyhow::Context;
 use jiff::tz::TimeZone;
 
-use super::{LogArgs, Places};
+use super::{Exports, LogArgs, Places};
 use crate::access::{PersonName, Pseudonym, Timestamp};
-use crate::accesslog::{sealed_folder, ship_dead_lanes, unseal};
+use crate::accesslog::proof::HandOn;
+use crate::accesslog::{ShipSettings, sealed_folder, ship_dead_lanes_with, unseal};
 use crate::audit::Pending;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::control::ask_status;
+use crate::process::open_proofs;
 use crate::store::{Embedded, Filter};
 
 /// People here read the time of the school.
@@ -21,6 +23,13 @@ const ZONE: &str = "Europe/Paris";
 
 /// Runs a `log` command on the store of this machine.
 pub fn run(args: LogArgs, config: Option<&Path>, state: Option<&Path>) -> anyhow::Result<ExitCode> {
+    // Verifying wants a package and nothing else: no state, no configuration.
+    let args = match args.into_verify() {
+        Ok(verify) => {
+            return Ok(ExitCode::from(verify.run(&mut std::io::stdout().lock(), &mut std::io::stderr().lock())));
+        }
+        Err(args) => args,
+    };
     let config = match Config::load(config, state) {
         Ok(config) => config,
         Err(problems) => return Ok(crate::cli::wrong(&problems)),
@@ -31,6 +40,7 @@ pub fn run(args: LogArgs, config: Option<&Path>, state: Option<&Path>) -> anyhow
         clock: Clock::System,
         zone: TimeZone::get(ZONE).context("the time zone of the school")?,
         width: terminal_width(),
+        exports: exports(&config),
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("the runtime does not start")?;
@@ -50,6 +60,17 @@ pub fn run(args: LogArgs, config: Option<&Path>, state: Option<&Path>) -> anyhow
     Ok(ExitCode::from(code))
 }
 
+/// What an export is signed and stamped with.
+fn exports(config: &Config) -> Exports {
+    Exports {
+        folder: config.paths.proofs.clone(),
+        key_file: config.proof.key_file.clone(),
+        college: config.college.code.clone(),
+        gateway: config.gateway.clone(),
+        tsa: config.proof.tsa.clone(),
+    }
+}
+
 fn terminal_width() -> Option<usize> {
     if !std::io::stdout().is_terminal() {
         return None;
@@ -63,7 +84,10 @@ async fn bring_in(config: &Config) -> anyhow::Result<()> {
         return Ok(());
     }
     let store = Embedded::open(&config.store.directory)?;
-    let shipped = ship_dead_lanes(&config.journal.directory, &store).await;
+    let proofs = open_proofs(config, &Clock::System)?;
+    let settings = ShipSettings { proofs: Some(proofs.clone()), ..ShipSettings::default() };
+    let shipped = ship_dead_lanes_with(&config.journal.directory, &store, &settings).await;
+    HandOn::new(proofs, config.proof.witness.clone()).turn(&store).await?;
     match shipped.problems.into_iter().next() {
         None => Ok(()),
         Some(problem) => Err(problem.into()),
