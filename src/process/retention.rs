@@ -107,3 +107,54 @@ async fn purge_proofs(store: &Embedded, proofs: &Proofs, durations: Durations, n
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::proof::{Circumstances, ClockQuality, Hash, Sealed, Secret};
+    use crate::access::{CollegeCode, GatewayName};
+    use crate::accesslog::proof::ProofSettings;
+    use crate::store::suite::{self, sample};
+    use crate::store::{ProofStore, RootsAsked};
+
+    #[test]
+    fn a_day_that_goes_leaves_a_signed_certificate_that_names_its_roots_and_takes_its_proofs_with_it() {
+        let state = tempfile::TempDir::new().unwrap();
+        let config = Config::load(None, Some(state.path())).unwrap();
+        let now: Timestamp = "2027-12-01T00:00:00Z".parse().unwrap();
+        let settings = ProofSettings { folder: config.paths.proofs.clone(), key_file: None };
+        let proofs = Proofs::open(&settings, Clock::manual(now)).unwrap();
+        let store = Embedded::open(&config.store.directory).unwrap();
+        let rows = sample::rows(&mut sample::Dice::seeded(4), Stream::Accesses, 40);
+        let mut growing = Sealed::grow(Secret::of_bytes([1; 32]));
+        rows.iter().for_each(|row| growing.row(row));
+        let about = Circumstances {
+            college: CollegeCode::parse("0131234A").unwrap(),
+            gateway: GatewayName::parse("gw-1").unwrap(),
+            stream: Stream::Accesses,
+            lane: 1,
+            segment: 1,
+            sealed: "2026-11-26T00:00:00Z".parse().unwrap(),
+            clock: ClockQuality::default(),
+            rules: String::new(),
+        };
+        let sealed = growing.seal(about, (0, Hash::default()), &[], proofs.signer()).unwrap();
+        let asked = RootsAsked { stream: Stream::Accesses, college: None, from: None, to: None, most: 10 };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let left = runtime.block_on(async {
+            suite::insert(&store, &rows).await;
+            store.keep(std::slice::from_ref(&sealed)).await.unwrap();
+            delete(&store, &proofs, &config, now).await;
+            store.roots(&asked).await.unwrap()
+        });
+        assert_eq!(left, []);
+        let certificates = purge::verify_purges(proofs.folder()).unwrap();
+        let days: std::collections::BTreeMap<i32, u64> = rows.iter().fold(Default::default(), |mut days, row| {
+            *days.entry(row.start().day()).or_default() += 1;
+            days
+        });
+        let told = certificates.iter().map(|c| (c.rows, c.kept_days, c.roots.clone()));
+        let expected = days.values().map(|rows| (*rows, config.retention.accesses_days, vec![(1, sealed.root.hash())]));
+        assert_eq!(told.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    }
+}
