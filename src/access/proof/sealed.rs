@@ -31,9 +31,18 @@ pub struct Sealed {
     pub set_aside: Vec<(u64, u32, Hash)>,
 }
 
-/// Keys of rows, ascending, written as ranges of sequences (`1-40000 40002`), and `7.1` for the slice 1 of 7.
+/// Keys of rows, ascending, kept as runs and written so: `1-40000 40002`, and `7.1` for the slice 1 of 7.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Keys(Vec<Key>);
+pub struct Keys(Vec<Run>);
+
+/// Rows of consecutive sequences, all of slice 0; or one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Run {
+    first: Key,
+    count: u64,
+    /// The place of the first among all.
+    place: u64,
+}
 
 /// A tree that is kept does not fit together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,18 +93,13 @@ impl Sealed {
             let key = (row.key().sequence, row.key().slice);
             known.insert(key, Halves::of_row(row).leaf(salter.of_row(key.0, key.1)));
         }
-        let missing: Vec<&Key> = self.keys.0.iter().filter(|key| !known.contains_key(key)).collect();
-        if let Some((sequence, slice)) = missing.first() {
-            return Err(BadSealed::Missing { missing: missing.len() as u64, sequence: *sequence, slice: *slice });
+        let mut missing = self.keys.iter().filter(|key| !known.contains_key(key));
+        if let Some((sequence, slice)) = missing.next() {
+            return Err(BadSealed::Missing { missing: missing.count() as u64 + 1, sequence, slice });
         }
-        let mut leaves: Vec<Hash> = self.keys.0.iter().filter_map(|key| known.get(key)).copied().collect();
+        let mut leaves: Vec<Hash> = self.keys.iter().filter_map(|key| known.get(&key)).copied().collect();
         leaves.extend(gap_leaves(&root.college, &root.gateway, root.lane, root.stream, &self.gaps, &salter));
         if tree_root(&leaves) == root.root { Ok(leaves) } else { Err(BadSealed::Altered) }
-    }
-
-    /// The place of a row among the leaves.
-    pub fn place(&self, sequence: u64, slice: u32) -> Option<u64> {
-        self.keys.0.binary_search(&(sequence, slice)).ok().map(|place| place as u64)
     }
 
     pub fn salts(&self, sequence: u64, slice: u32) -> Salts {
@@ -105,7 +109,7 @@ impl Sealed {
     /// Each gap with its place among the leaves and its salts.
     pub fn gap_leaves(&self) -> Vec<(u64, &Gap, Salts)> {
         let salter = Salter::new(&self.secret);
-        let first = self.keys.0.len() as u64;
+        let first = self.keys.len();
         (0..).zip(&self.gaps).map(|(n, gap)| (first + n, gap, salter.of_gap(n))).collect()
     }
 }
@@ -149,7 +153,8 @@ impl Growing {
         let Circumstances { college, gateway, stream, lane, segment, sealed, clock, rules } = about;
         let set_aside: Vec<(u64, u32, Hash)> =
             refused.iter().filter_map(|key| self.leaves.get(key).map(|leaf| (key.0, key.1, *leaf))).collect();
-        let keys = Keys(self.leaves.keys().copied().collect());
+        let (first_row, last_row) = (self.leaves.keys().next().copied(), self.leaves.keys().last().copied());
+        let keys = Keys::of(self.leaves.keys().copied().collect());
         let mut leaves: Vec<Hash> = self.leaves.into_values().collect();
         let rows = leaves.len() as u64;
         leaves.extend(gap_leaves(&college, &gateway, lane, stream, &self.gaps, &self.salter));
@@ -167,8 +172,8 @@ impl Growing {
             set_aside: set_aside.len() as u64,
             doubtful: self.doubtful,
             root: tree_root(&leaves),
-            first_row: keys.0.first().copied(),
-            last_row: keys.0.last().copied(),
+            first_row,
+            last_row,
             first_time: self.times.map(|(first, _)| first),
             last_time: self.times.map(|(_, last)| last),
             sealed,
@@ -193,62 +198,82 @@ fn gap_leaves<'a>(
 }
 
 impl Keys {
-    pub fn contains(&self, sequence: u64, slice: u32) -> bool {
-        self.0.binary_search(&(sequence, slice)).is_ok()
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = Key> {
-        self.0.iter().copied()
-    }
-
     pub fn of(mut keys: Vec<Key>) -> Keys {
         keys.sort_unstable();
         keys.dedup();
-        Keys(keys)
+        let mut all = Keys::default();
+        keys.into_iter().for_each(|key| all.push(key, 1));
+        all
+    }
+
+    fn push(&mut self, first: Key, count: u64) {
+        let place = self.len();
+        match self.0.last_mut() {
+            Some(run) if first.1 == 0 && run.first.1 == 0 && run.first.0 + run.count == first.0 => run.count += count,
+            _ => self.0.push(Run { first, count, place }),
+        }
+    }
+
+    pub fn len(&self) -> u64 {
+        self.0.last().map_or(0, |run| run.place + run.count)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The place of a key among all.
+    pub fn place(&self, sequence: u64, slice: u32) -> Option<u64> {
+        let run = self.0[..self.0.partition_point(|run| run.first <= (sequence, slice))].last()?;
+        let is_in = slice == run.first.1 && sequence - run.first.0 < run.count;
+        is_in.then(|| run.place + (sequence - run.first.0))
+    }
+
+    pub fn contains(&self, sequence: u64, slice: u32) -> bool {
+        self.place(sequence, slice).is_some()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Key> {
+        self.0.iter().flat_map(|run| (0..run.count).map(|n| (run.first.0 + n, run.first.1)))
     }
 }
 
 impl std::fmt::Display for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let runs = self.0.chunk_by(|a, b| a.1 == 0 && b.1 == 0 && a.0 + 1 == b.0);
-        for (n, run) in runs.enumerate() {
-            let ((first, slice), (last, _)) = (run[0], run[run.len() - 1]);
+        for (n, Run { first: (sequence, slice), count, .. }) in self.0.iter().enumerate() {
             f.write_str(if n > 0 { " " } else { "" })?;
-            match (slice, first == last) {
-                (0, true) => write!(f, "{first}")?,
-                (0, false) => write!(f, "{first}-{last}")?,
-                (slice, _) => write!(f, "{first}.{slice}")?,
+            match (slice, count) {
+                (0, 1) => write!(f, "{sequence}")?,
+                (0, count) => write!(f, "{sequence}-{}", sequence + count - 1)?,
+                (slice, _) => write!(f, "{sequence}.{slice}")?,
             }
         }
         Ok(())
     }
 }
 
-/// More rows than any segment holds.
-const KEYS_MAX: u64 = 16_000_000;
-
 impl std::str::FromStr for Keys {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut keys = Vec::new();
+        let mut keys = Keys::default();
         for word in text.split(' ').filter(|word| !word.is_empty()) {
-            let number = |text: &str| text.parse::<u64>().map_err(|_| format!("`{word}` names no rows"));
-            match (word.split_once('-'), word.split_once('.')) {
-                (Some((first, last)), _) => {
-                    let (first, last) = (number(first)?, number(last)?);
-                    if last.saturating_sub(first).saturating_add(keys.len() as u64) >= KEYS_MAX {
-                        return Err("more rows than a segment holds".into());
-                    }
-                    keys.extend((first..=last).map(|sequence| (sequence, 0)));
-                }
+            let wrong = || format!("`{word}` names no rows");
+            // The highest sequence has one above.
+            let number = |text: &str| text.parse::<u64>().ok().filter(|n| *n < u64::MAX).ok_or_else(wrong);
+            let (first, last) = match (word.split_once('-'), word.split_once('.')) {
+                (Some((first, last)), _) => ((number(first)?, 0), number(last)?),
                 (None, Some((sequence, slice))) => {
-                    keys.push((number(sequence)?, slice.parse().map_err(|_| format!("`{word}` names no rows"))?));
+                    ((number(sequence)?, slice.parse().map_err(|_| wrong())?), number(sequence)?)
                 }
-                (None, None) => keys.push((number(word)?, 0)),
+                (None, None) => ((number(word)?, 0), number(word)?),
+            };
+            let after = keys.0.last().map(|run| (run.first.0 + run.count - 1, run.first.1));
+            if last < first.0 || after.is_some_and(|after| first <= after) {
+                return Err(format!("`{word}` is out of order"));
             }
+            keys.push(first, last - first.0 + 1);
         }
-        let is_ascending = keys.windows(2).all(|pair| pair[0] < pair[1]);
-        if is_ascending { Ok(Keys(keys)) } else { Err("rows out of order".into()) }
+        Ok(keys)
     }
 }
 
@@ -275,7 +300,7 @@ mod tests {
     fn keys_are_written_as_ranges() {
         let keys = Keys::of(vec![(3, 0), (1, 0), (2, 0), (2, 1), (9, 0), (11, 2)]);
         assert_eq!(keys.to_string(), "1-2 2.1 3 9 11.2");
-        for wrong in ["2 1", "1-", "x", "1.x", "1-99999999999", "1 1"] {
+        for wrong in ["2 1", "1-", "x", "1.x", "1 1"] {
             assert!(wrong.parse::<Keys>().is_err(), "{wrong}");
         }
     }
@@ -284,6 +309,15 @@ mod tests {
         #[test]
         fn keys_are_read_back(keys in prop::collection::vec((0u64..40, 0u32..3), 0..60)) {
             let keys = Keys::of(keys);
+            let all: Vec<Key> = keys.iter().collect();
+            prop_assert_eq!(all.len() as u64, keys.len());
+            for (n, (sequence, slice)) in all.iter().enumerate() {
+                prop_assert_eq!(keys.place(*sequence, *slice), Some(n as u64));
+            }
+            let absent = (0..42).flat_map(|sequence| (0..4).map(move |slice| (sequence, slice))).filter(|key| !all.contains(key));
+            for (sequence, slice) in absent {
+                prop_assert!(!keys.contains(sequence, slice));
+            }
             prop_assert_eq!(keys.to_string().parse(), Ok(keys));
         }
     }

@@ -8,7 +8,9 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::access::proof::{Hash, Sealed};
+use serde::Deserialize;
+
+use crate::access::proof::{Hash, Root, Sealed, Signature, SignedText};
 use crate::access::{CollegeCode, GatewayName, Stream, Timestamp};
 use crate::store::ChainName;
 use crate::store::embedded::{NO_FOLLOW, give_to_owner_of};
@@ -17,6 +19,22 @@ use crate::store::embedded::{NO_FOLLOW, give_to_owner_of};
 const LINE_MAX: u64 = 64 << 20;
 /// The end of a file in which a root is looked for that was written before a crash: some hundred lines.
 const TAIL: u64 = 512 << 10;
+
+/// A line as far as its root goes: what opens the leaves may be long, and is not read.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Line {
+    text: String,
+    signature: Signature,
+}
+
+impl Line {
+    pub(super) fn read(bytes: &[u8]) -> Option<(SignedText, Root)> {
+        let Line { text, signature } = serde_json::from_slice(bytes).ok()?;
+        let signed = SignedText { text, signature };
+        let root = signed.unverified_root().ok()?;
+        Some((signed, root))
+    }
+}
 
 /// One file of a chain.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +56,7 @@ pub(super) fn append(
     folder: &Path,
     name: &ChainName,
     now: Timestamp,
-    is_same: impl Fn(&Sealed) -> bool,
+    is_same: impl Fn(&Root) -> bool,
     make: impl FnOnce((u64, Hash)) -> io::Result<Sealed>,
 ) -> io::Result<()> {
     // Held until the end: processes take turns.
@@ -46,14 +64,11 @@ pub(super) fn append(
     lock.lock()?;
     let newest = files(folder, name)?.pop();
     let end = newest.as_ref().map_or(Ok(End::default()), |newest| End::of(&newest.path))?;
-    if end.lines.iter().any(is_same) {
+    if end.lines.iter().any(|(_, root)| is_same(root)) {
         return Ok(());
     }
     let previous = match end.lines.last() {
-        Some(last) => {
-            let root = last.root.unverified_root().map_err(|e| io::Error::other(e.to_string()))?;
-            (root.number, last.root.hash())
-        }
+        Some((text, root)) => (root.number, text.hash()),
         None => (0, Hash::default()),
     };
     let month = now.to_string().get(..7).unwrap_or_default().to_owned();
@@ -78,7 +93,7 @@ fn open(folder: &Path, path: &Path) -> io::Result<File> {
 /// The last lines of a file.
 #[derive(Default)]
 struct End {
-    lines: Vec<Sealed>,
+    lines: Vec<(SignedText, Root)>,
     is_torn: bool,
 }
 
@@ -109,7 +124,7 @@ impl End {
 
     fn read(bytes: &[u8], is_cut: bool) -> End {
         let lines = bytes.split(|byte| *byte == b'\n').skip(usize::from(is_cut));
-        let lines = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        let lines = lines.filter_map(Line::read).collect();
         End { lines, is_torn: !bytes.is_empty() && !bytes.ends_with(b"\n") }
     }
 }
@@ -145,8 +160,8 @@ fn parse_name(name: &str) -> Option<(ChainName, String)> {
     Some((name, month.to_owned()))
 }
 
-/// Reads whole lines of a file from `offset` on, at most `most`; answers where they end. What is no line is passed over.
-pub(super) fn read_from(path: &Path, offset: u64, most: usize) -> io::Result<(Vec<Sealed>, u64)> {
+/// Reads whole lines of a file from `offset` on, at most `most`, as they are; answers where they end.
+pub(super) fn read_from(path: &Path, offset: u64, most: usize) -> io::Result<(Vec<Vec<u8>>, u64)> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(offset))?;
     let mut reader = BufReader::new(file);
@@ -158,7 +173,7 @@ pub(super) fn read_from(path: &Path, offset: u64, most: usize) -> io::Result<(Ve
             break;
         }
         offset += read as u64;
-        lines.extend(serde_json::from_slice::<Sealed>(&line).ok());
+        lines.push(line);
     }
     Ok((lines, offset))
 }
@@ -185,11 +200,10 @@ fn is_past(path: &Path, before: i32) -> io::Result<bool> {
     let mut offset = 0;
     loop {
         let (lines, end) = read_from(path, offset, 1000)?;
-        let is_kept = |sealed: &Sealed| {
-            let root = sealed.root.unverified_root();
-            root.map_or(true, |root| root.sealed.day().max(root.last_time.map_or(i32::MIN, Timestamp::day)) >= before)
-        };
-        if lines.iter().any(is_kept) {
+        let last_day = |root: Root| root.sealed.day().max(root.last_time.map_or(i32::MIN, Timestamp::day));
+        // What is no line holds nothing.
+        let days = lines.iter().filter_map(|line| Line::read(line)).map(|(_, root)| last_day(root));
+        if days.max().is_some_and(|day| day >= before) {
             return Ok(false);
         }
         if end == offset {

@@ -1,11 +1,12 @@
 //! Hands roots on: to the store, where exports find them, and to the witness, which nobody here can alter afterwards.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use super::chain::{ChainFile, Line};
 use super::{Proofs, chain};
 use crate::access::proof::{Sealed, SignedText};
 use crate::store::{ChainName, ProofStore, ReadError, StoreError};
@@ -31,6 +32,20 @@ struct Reached {
     number: u64,
 }
 
+impl Reached {
+    /// Before the first line that somebody lacks: in the newest file that does not begin after it.
+    fn before(files: &[ChainFile], (known, stored): (u64, u64)) -> io::Result<Reached> {
+        for file in files.iter().rev() {
+            let (lines, _) = chain::read_from(&file.path, 0, 1)?;
+            let first = lines.first().and_then(|line| Line::read(line));
+            if first.is_some_and(|(_, root)| root.number <= known + 1) {
+                return Ok(Reached { month: file.month.clone(), offset: 0, number: stored });
+            }
+        }
+        Ok(Reached { number: stored, ..Reached::default() })
+    }
+}
+
 /// Roots wait in the chain's files.
 #[derive(Debug, thiserror::Error)]
 pub enum HandOnError {
@@ -53,43 +68,68 @@ impl HandOn {
     pub async fn turn<S: ProofStore>(&mut self, store: &S) -> Result<(), HandOnError> {
         let folder = self.proofs.folder().to_owned();
         let wrong = |error| HandOnError::Chain { path: folder.clone(), error };
+        let mut chains: BTreeMap<ChainName, Vec<ChainFile>> = BTreeMap::new();
         for (name, file) in chain::all_files(&folder).map_err(wrong)? {
+            chains.entry(name).or_default().push(file);
+        }
+        for (name, files) in chains {
             let mut reached = match self.places.get(&name) {
                 Some(reached) => reached.clone(),
-                None => Reached { number: store.newest(&name).await?, ..Reached::default() },
+                None => Reached::before(&files, self.known(&name, store).await?).map_err(wrong)?,
             };
-            if file.month < reached.month {
-                continue;
-            }
-            if file.month > reached.month {
-                reached = Reached { month: file.month.clone(), offset: 0, ..reached };
-            }
-            loop {
-                let (lines, offset) = chain::read_from(&file.path, reached.offset, AT_ONCE).map_err(wrong)?;
-                if offset == reached.offset {
-                    break;
+            let begun = reached.month.clone();
+            for file in files.into_iter().filter(|file| file.month >= begun) {
+                if file.month > reached.month {
+                    (reached.month, reached.offset) = (file.month.clone(), 0);
                 }
-                let mut last = reached.number;
-                let mut fresh = Vec::new();
-                for sealed in lines {
-                    let number = sealed.root.unverified_root().map_or(0, |root| root.number);
-                    self.witness(&name, number, &sealed)?;
-                    if number > reached.number {
-                        last = number;
-                        fresh.push(sealed);
-                    }
-                }
-                store.keep(&fresh).await?;
-                reached.offset = offset;
-                reached.number = last;
+                while self.step(&name, &file, &mut reached, store).await? {}
             }
             self.places.insert(name, reached);
         }
         Ok(())
     }
 
+    /// Up to which number both store and witness have a chain, and the store alone.
+    async fn known<S: ProofStore>(&mut self, name: &ChainName, store: &S) -> Result<(u64, u64), HandOnError> {
+        let stored = store.newest(name).await?;
+        let Some(path) = self.witness.clone() else { return Ok((stored, stored)) };
+        let witnessed = match &self.witnessed {
+            Some(witnessed) => witnessed,
+            None => {
+                let read = witnessed(&path).map_err(|error| HandOnError::Witness { path, error })?;
+                self.witnessed.insert(read)
+            }
+        };
+        Ok((stored.min(witnessed.get(name).copied().unwrap_or(0)), stored))
+    }
+
+    /// Hands on some lines of a file; whether there may be more.
+    async fn step<S: ProofStore>(
+        &mut self,
+        name: &ChainName,
+        file: &ChainFile,
+        reached: &mut Reached,
+        store: &S,
+    ) -> Result<bool, HandOnError> {
+        let wrong = |error| HandOnError::Chain { path: file.path.clone(), error };
+        let (lines, offset) = chain::read_from(&file.path, reached.offset, AT_ONCE).map_err(wrong)?;
+        let (mut number, mut fresh) = (reached.number, Vec::new());
+        for line in &lines {
+            let Some((text, root)) = Line::read(line) else { continue };
+            self.witness(name, root.number, &text)?;
+            if root.number > number {
+                number = root.number;
+                fresh.extend(serde_json::from_slice::<Sealed>(line).ok());
+            }
+        }
+        store.keep(&fresh).await?;
+        let is_more = offset > reached.offset;
+        (reached.offset, reached.number) = (offset, number);
+        Ok(is_more)
+    }
+
     /// Appends to the witness file what is not in it.
-    fn witness(&mut self, name: &ChainName, number: u64, sealed: &Sealed) -> Result<(), HandOnError> {
+    fn witness(&mut self, name: &ChainName, number: u64, root: &SignedText) -> Result<(), HandOnError> {
         let Some(path) = &self.witness else { return Ok(()) };
         let wrong = |error| HandOnError::Witness { path: path.clone(), error };
         let witnessed = match &mut self.witnessed {
@@ -98,7 +138,7 @@ impl HandOn {
         };
         let known = witnessed.entry(name.clone()).or_default();
         if number > *known {
-            append(path, &sealed.root).map_err(wrong)?;
+            append(path, root).map_err(wrong)?;
             *known = number;
         }
         Ok(())

@@ -24,7 +24,7 @@ use super::inspect::{SegmentPlace, inspect};
 use super::owner::Owner;
 use super::reading::{Place, Reading};
 use super::writer::Extent;
-use crate::access::proof::{Circumstances, PublicKey, Sealed, Secret, Signer};
+use crate::access::proof::{Circumstances, PublicKey, Root, Sealed, Secret, Signer};
 use crate::access::{Row, Stream};
 use crate::clock::Clock;
 use crate::store::ChainName;
@@ -134,9 +134,7 @@ impl Proofs {
             clock: self.0.clock.quality(),
             rules,
         };
-        let is_same = |sealed: &Sealed| {
-            sealed.root.unverified_root().is_ok_and(|root| root.lane == reading.lane && root.segment == segment)
-        };
+        let is_same = |root: &Root| root.lane == reading.lane && root.segment == segment;
         let now = about.sealed;
         let appended = chain::append(&self.0.folder, &name, now, is_same, |previous| {
             growing.seal(about, previous, &refused, &self.0.signer).map_err(|e| std::io::Error::other(e.to_string()))

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::access::proof::{Hash, Root};
+use crate::access::proof::Hash;
 use crate::access::{Ending, Row};
 use crate::accesslog::tests::rig::*;
 
@@ -24,7 +24,8 @@ fn rig(folder: &TempDir) -> Rig {
 fn chain(folder: &TempDir, stream: Stream) -> Vec<Sealed> {
     let all = chain::all_files(&folder.path().join("proofs")).unwrap();
     let files = all.into_iter().filter(|(name, _)| name.stream == stream);
-    files.flat_map(|(_, file)| chain::read_from(&file.path, 0, usize::MAX).unwrap().0).collect()
+    let lines = files.flat_map(|(_, file)| chain::read_from(&file.path, 0, usize::MAX).unwrap().0);
+    lines.filter_map(|line| serde_json::from_slice(&line).ok()).collect()
 }
 
 /// The chain holds, each tree is what the store's rows give, and every row of the store stands in one.

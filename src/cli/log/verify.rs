@@ -43,6 +43,8 @@ impl VerifyArgs {
         let manifest = &report.manifest;
         writeln!(out, "{} rows, {} of them proven by {} signed roots", manifest.rows, manifest.proven, report.roots)?;
         writeln!(out, "made {} by gateway {} of college {}", manifest.made, manifest.gateway, manifest.college)?;
+        let asked = serde_json::to_string(&manifest.wanted)?;
+        writeln!(out, "asked: {}", printable(&asked))?;
         match report.accounted {
             Some(leaves) => {
                 writeln!(
