@@ -47,8 +47,8 @@ const ROOTS: &str = "roots.jsonl";
 const OPENINGS: &str = "openings.jsonl";
 const README: &str = "LISEZ-MOI.txt";
 
-/// Files that the manifest sums up.
-const SUMMED: [&str; 6] = [LEAVES, README, OPENINGS, ROOTS, TABLE, ROWS];
+/// Files that the manifest sums up, in the order of their names.
+const SUMMED: [&str; 6] = [README, LEAVES, OPENINGS, ROOTS, TABLE, ROWS];
 
 /// The most rows in a package: with all that proves them they fit the memory of who verifies.
 pub const ROWS_MAX: u64 = 500_000;
