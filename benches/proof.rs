@@ -16,6 +16,9 @@ use ecluse::store::{Embedded, Filter, ProofStore};
 const ROWS: usize = 100_000;
 const SEGMENT: usize = 2_000;
 
+/// No authority is asked.
+type NoStamp = fn(Hash) -> std::future::Ready<Result<Vec<u8>, String>>;
+
 fn main() {
     let folder = tempfile::TempDir::new().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -43,7 +46,7 @@ fn main() {
             pending: String::new(),
         };
         let began = Instant::now();
-        let stamp: Option<fn(Hash) -> std::future::Ready<Result<Vec<u8>, String>>> = None;
+        let stamp: Option<NoStamp> = None;
         let written = runtime.block_on(write(&store, order, &signer, &package, stamp)).unwrap();
         println!("export   complete={complete}: {:.2?}", began.elapsed());
         assert_eq!((written.rows, written.proven), (ROWS as u64, ROWS as u64));

@@ -52,10 +52,10 @@ enum LogCommand {
 
 impl LogArgs {
     /// The arguments of `verify`, if that is what was asked.
-    fn into_verify(self) -> Result<verify::VerifyArgs, LogArgs> {
-        match self.command {
-            LogCommand::Verify(args) => Ok(args),
-            command => Err(LogArgs { command }),
+    fn verify(&self) -> Option<&verify::VerifyArgs> {
+        match &self.command {
+            LogCommand::Verify(args) => Some(args),
+            _ => None,
         }
     }
 }
@@ -222,8 +222,8 @@ pub async fn run(
         Ok(question) => question,
         Err(e) => return say(err, NO_TRAIL, &e),
     };
-    let mut shown = Shown::default();
-    let end = answer(&args, places, &question, bring_in, pending, unseal, out, &mut shown).await;
+    let mut shown = Shown { question: question.number, ..Shown::default() };
+    let end = answer(&args, places, bring_in, pending, unseal, out, &mut shown).await;
     let now = places.clock.now();
     let (code, why, trailed) = match end {
         Ok(sentence) => (shown.code, Some(sentence), question.answered(now, shown.rows, true, shown.persons)),
@@ -243,6 +243,8 @@ pub async fn run(
 /// What was shown so far, for the trail, and what is to be said about it on stderr.
 #[derive(Default)]
 struct Shown {
+    /// Its number in the trail.
+    question: u64,
     rows: u64,
     persons: Vec<Pseudonym>,
     notes: Vec<String>,
@@ -284,7 +286,6 @@ fn write_down(
 async fn answer(
     args: &LogArgs,
     places: &Places,
-    question: &trail::Question,
     bring_in: impl AsyncFnOnce() -> anyhow::Result<()>,
     pending: impl Fn() -> Pending,
     unseal: impl FnOnce(&Path, &PersonName, &Filter) -> anyhow::Result<Vec<Pseudonym>>,
@@ -313,7 +314,7 @@ async fn answer(
         LogCommand::Search(search) => search.answer(&store, filter, places, out, shown).await?,
         LogCommand::Stats(stats) => stats.answer(&store, filter, places, out, shown).await?,
         LogCommand::Export(export) => {
-            export.answer(&store, filter, places, question, &sentence, out, shown).await?;
+            export.answer(&store, filter, places, &sentence, out, shown).await?;
             return Ok(sentence);
         }
         LogCommand::Verify(_) => return Ok(String::new()),

@@ -16,10 +16,10 @@ pub(super) fn of_the_system() -> ClockQuality {
         return ClockQuality::default();
     }
     let is_nano = timex.status & libc::STA_NANO != 0;
-    let offset = i64::from(timex.offset);
+    let offset = timex.offset;
     ClockQuality {
         synchronised: Some(timex.status & UNSYNCHRONISED == 0 && state != libc::TIME_ERROR),
         offset_us: Some(if is_nano { offset / 1000 } else { offset }),
-        max_error_us: Some(i64::from(timex.maxerror)),
+        max_error_us: Some(timex.maxerror),
     }
 }

@@ -27,6 +27,9 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
+/// No authority is asked.
+type NoStamp = fn(Hash) -> std::future::Ready<Result<Vec<u8>, String>>;
+
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
@@ -92,7 +95,7 @@ impl Place {
             now: at("2026-11-26T08:00:00Z"),
             pending: "complete up to 09:00:00".into(),
         };
-        let stamp: Option<fn(Hash) -> std::future::Ready<Result<Vec<u8>, String>>> = None;
+        let stamp: Option<NoStamp> = None;
         block_on(write(&self.store, order, &self.signer, &self.package(), stamp)).unwrap()
     }
 

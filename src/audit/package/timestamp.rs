@@ -237,8 +237,11 @@ impl<'a> Token<'a> {
     }
 }
 
-/// Imprint (of SHA-256), time and nonce of a TSTInfo.
-fn tst_info(content: &[u8]) -> Option<(&[u8], Timestamp, Option<&[u8]>)> {
+/// Imprint, time and nonce.
+type TstInfo<'a> = (&'a [u8], Timestamp, Option<&'a [u8]>);
+
+/// What a TSTInfo says, if its imprint is of SHA-256.
+fn tst_info(content: &[u8]) -> Option<TstInfo<'_>> {
     let mut info = Reader(content).enter(SEQUENCE)?;
     info.take(INTEGER)?;
     info.take(OID)?;

@@ -9,7 +9,6 @@ use super::{End, Exports, NO_INPUT, Places, SharedArgs, Shown, USAGE};
 use crate::access::proof::{Hash, Signer};
 use crate::accesslog::proof::read_key;
 use crate::audit::package::{self, ExportError, ExportOrder, timestamp_request, token_of_response};
-use crate::audit::trail::Question;
 use crate::fleet::{FetchLimits, Fetcher};
 use crate::origin::Resolver;
 use crate::store::{Filter, ProofStore, RecordStore};
@@ -49,7 +48,6 @@ impl ExportArgs {
         store: &(impl RecordStore + ProofStore),
         filter: Filter,
         places: &Places,
-        question: &Question,
         pending: &str,
         out: &mut impl Write,
         shown: &mut Shown,
@@ -61,7 +59,7 @@ impl ExportArgs {
             filter,
             filters: serde_json::to_value(self.common.filters().for_the_trail()).unwrap_or_default(),
             reason: self.common.reason.clone().unwrap_or_default(),
-            question: question.number,
+            question: shown.question,
             complete: self.complete,
             college: exports.college.clone(),
             gateway: exports.gateway.clone(),

@@ -24,12 +24,9 @@ const ZONE: &str = "Europe/Paris";
 /// Runs a `log` command on the store of this machine.
 pub fn run(args: LogArgs, config: Option<&Path>, state: Option<&Path>) -> anyhow::Result<ExitCode> {
     // Verifying wants a package and nothing else: no state, no configuration.
-    let args = match args.into_verify() {
-        Ok(verify) => {
-            return Ok(ExitCode::from(verify.run(&mut std::io::stdout().lock(), &mut std::io::stderr().lock())));
-        }
-        Err(args) => args,
-    };
+    if let Some(verify) = args.verify() {
+        return Ok(ExitCode::from(verify.run(&mut std::io::stdout().lock(), &mut std::io::stderr().lock())));
+    }
     let config = match Config::load(config, state) {
         Ok(config) => config,
         Err(problems) => return Ok(crate::cli::wrong(&problems)),
