@@ -79,6 +79,13 @@ figures! {
     accesses_tunnelled: Counter,
     accesses_refused: Counter,
     accesses_failed: Counter,
+    /// Questions of names: asked of us, answered from memory, refused by policy, dropped because a client asked too
+    /// many, and failed because nobody could say.
+    names_asked: Counter,
+    names_from_cache: Counter,
+    names_refused: Counter,
+    names_dropped: Counter,
+    names_failed: Counter,
     /// Tasks that panicked: each is a bug.
     panics: Counter,
     /// Records appended to the journal, intents not counted.

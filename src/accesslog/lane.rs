@@ -109,7 +109,7 @@ fn next_number(disk: &dyn Disk, spool: &Path, now: Timestamp) -> io::Result<u64>
     Ok(marked.unwrap_or(seconds).max(above))
 }
 
-fn folder_name(number: u64) -> String {
+pub(super) fn folder_name(number: u64) -> String {
     format!("lane-{number:010}")
 }
 

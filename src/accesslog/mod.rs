@@ -109,6 +109,7 @@ mod gaps;
 mod header;
 pub mod inspect;
 mod journaled;
+mod kept;
 mod lane;
 mod ledger;
 mod log;
@@ -125,11 +126,12 @@ mod stream;
 mod writer;
 
 pub use error::{AppendError, OpenError, ShipError};
+pub use kept::{Kept, acknowledged};
 pub use log::{AccessLog, OpenAccess, OpenConnection};
 pub use open::Open;
 pub use sealed::{UnsealError, Unsealed, folder as sealed_folder, purge as purge_sealed, trial_recipient, unseal};
 pub use settings::{JournalSettings, ShipSettings};
-pub use ship::{Shipped, ship, ship_dead_lanes, ship_dead_lanes_with};
+pub use ship::{Shipped, ship, ship_dead_lanes};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::proof::Proofs;
 use crate::access::{CollegeCode, GatewayName};
-use crate::config::OnFull;
+use crate::config::{Config, OnFull, StoreKind};
 
 /// How the journal writes.
 #[derive(Debug, Clone)]
@@ -61,6 +61,31 @@ pub struct ShipSettings {
     pub retry_longest: Duration,
     /// What seals the segments before they are forgotten; `None`: nothing is provable.
     pub proofs: Option<Proofs>,
+}
+
+impl ShipSettings {
+    /// As the store wants it: a row is found in the store of this machine within a second; a server gets few and large
+    /// batches.
+    pub fn of(config: &Config) -> Self {
+        let server = &config.store.server;
+        match config.store.kind {
+            StoreKind::Embedded => ShipSettings::default(),
+            StoreKind::ClickHouse => ShipSettings {
+                interval: server.batch,
+                batch_rows: server.batch_rows,
+                keep: server.keep,
+                ..ShipSettings::default()
+            },
+        }
+    }
+
+    /// What is acknowledged goes at once where the spool has no room to keep it: what is new comes first.
+    pub(super) fn with_room(mut self, has_room: bool) -> Self {
+        if !has_room {
+            self.keep = Duration::ZERO;
+        }
+        self
+    }
 }
 
 impl Default for ShipSettings {

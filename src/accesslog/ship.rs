@@ -62,6 +62,7 @@ pub async fn ship<S: RecordStore>(log: AccessLog, store: &S, settings: ShipSetti
     let mut searched: Option<Timestamp> = None;
     loop {
         let is_last = *stop.borrow() || stop.has_changed().is_err();
+        let settings = settings.clone().with_room(log.0.budget.is_half_empty());
         let mut patience = if is_last { Patience::tries(0) } else { Patience::until(stop.clone()) };
         let mut is_more = false;
         for stream in &mut own {
@@ -88,12 +89,7 @@ pub async fn ship<S: RecordStore>(log: AccessLog, store: &S, settings: ShipSetti
 }
 
 /// Brings the lanes that nobody holds into the store: what a killed gateway left is found by the next search.
-pub async fn ship_dead_lanes<S: RecordStore>(directory: &Path, store: &S) -> Shipped {
-    ship_dead_lanes_with(directory, store, &ShipSettings::default()).await
-}
-
-/// The same, with settings.
-pub async fn ship_dead_lanes_with<S: RecordStore>(directory: &Path, store: &S, settings: &ShipSettings) -> Shipped {
+pub async fn ship_dead_lanes<S: RecordStore>(directory: &Path, store: &S, settings: &ShipSettings) -> Shipped {
     let mut lanes = DeadLanes::new(Arc::new(LocalDisk), directory.to_owned(), None);
     lanes.search().await;
     // Somebody waits for the answer.

@@ -28,7 +28,7 @@ use crate::access::{CollegeCode, GatewayName, PersonName, Pseudonym, Timestamp};
 use crate::audit::trail::{self, Asker};
 use crate::audit::{Filters, Pending, Who, missing};
 use crate::clock::Clock;
-use crate::store::{Embedded, Filter, ReadError, RecordStore};
+use crate::store::{AnyStore, Embedded, Filter, ReadError, RecordStore};
 use output::Format;
 
 /// Ask the access log. Every question is written to the trail of consultations first.
@@ -127,10 +127,9 @@ impl SharedArgs {
 }
 
 /// Where things are, and what time it is.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Places {
-    /// The directory of the embedded store.
-    pub store: PathBuf,
+    pub store: AnyStore,
     /// The state directory: the trail is in it.
     pub state: PathBuf,
     pub clock: Clock,
@@ -142,8 +141,10 @@ pub struct Places {
 }
 
 /// What exports are signed and stamped with.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Exports {
+    /// Where the proofs of the rows are.
+    pub proofs: Embedded,
     /// Where the gateway's key is made, if none is configured.
     pub folder: PathBuf,
     pub key_file: Option<PathBuf>,
@@ -306,15 +307,15 @@ async fn answer(
     }
     // Before the store is asked: what is shipped in between is in the answer and counted as missing, never the reverse.
     let mut sentence = pending().sentence(places.clock.now(), &places.zone).to_string();
-    let store = Embedded::open_read_only(&places.store);
+    let store = &places.store;
     for gap in missing::sentences(&store.gaps(&filter).await?, &places.zone).iter().rev() {
         sentence = format!("{gap}\n{sentence}");
     }
     let format = match &args.command {
-        LogCommand::Search(search) => search.answer(&store, filter, places, out, shown).await?,
-        LogCommand::Stats(stats) => stats.answer(&store, filter, places, out, shown).await?,
+        LogCommand::Search(search) => search.answer(store, filter, places, out, shown).await?,
+        LogCommand::Stats(stats) => stats.answer(store, filter, places, out, shown).await?,
         LogCommand::Export(export) => {
-            export.answer(&store, filter, places, &sentence, out, shown).await?;
+            export.answer(store, filter, places, &sentence, out, shown).await?;
             return Ok(sentence);
         }
         LogCommand::Verify(_) => return Ok(String::new()),

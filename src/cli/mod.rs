@@ -19,6 +19,7 @@ mod lists;
 mod log;
 mod run;
 mod status;
+mod store;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -60,6 +61,8 @@ enum Command {
     Log(log::LogArgs),
     /// Ask a running gateway how it is.
     Status(status::StatusArgs),
+    /// Look after the store of the centre: tables, accounts, retention.
+    Store(store::StoreArgs),
 }
 
 /// Runs the program.
@@ -91,6 +94,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Lists(args) => lists(&args, config, state),
         Command::Log(args) => log::here::run(args, config, state),
         Command::Status(args) => status::run(&args, config, state),
+        Command::Store(args) => store::run(args, config, state),
     }
 }
 

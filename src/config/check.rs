@@ -1,6 +1,8 @@
 //! From what is written to what is known good.
 
+mod dns;
 mod parent;
+mod store;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
@@ -10,10 +12,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::written::{At, Document, as_written, read};
+use super::written::{At, Document, Named, as_written, read};
 use super::{
     College, Config, Guard, Journal, Limits, Listen, Log, OnFull, Paths, Persons, Problem, Proof, Recipients, Resolver,
-    Retention, Role, Rules, Store, StoreKind, default,
+    Retention, Role, Rules, default,
 };
 use crate::access::{CollegeCode, GatewayName};
 
@@ -22,7 +24,7 @@ type Texts = Vec<At<String>>;
 as_written! {
     pub(super) struct WrittenFile {
         role: WrittenRole, college: WrittenCollege, gateway: WrittenGateway, listen: WrittenListen,
-        resolver: WrittenResolver, rules: WrittenRules, journal: WrittenJournal, store: WrittenStore,
+        resolver: WrittenResolver, dns: WrittenDns, rules: WrittenRules, journal: WrittenJournal, store: WrittenStore,
         retention: WrittenRetention, proof: WrittenProof, persons: WrittenPersons, limits: WrittenLimits, guard: WrittenGuard,
         parent: WrittenParent, log: WrittenLog,
     }
@@ -31,14 +33,22 @@ as_written! {
         code: String, name: String, contact: String, data_protection_officer: String, head: String,
     }
     pub(super) struct WrittenGateway { name: String, }
-    pub(super) struct WrittenListen { explicit: Texts, }
+    pub(super) struct WrittenListen { explicit: Texts, dns: Texts, }
     pub(super) struct WrittenResolver { servers: Texts, timeout_ms: u64, cache_entries: u64, }
+    pub(super) struct WrittenDns {
+        clients: Texts, zones: Named<Texts>, private_names: Texts, refused: String, own_addresses: Texts,
+        cache_entries: u64, questions_per_second: u64, question_burst: u64,
+    }
     pub(super) struct WrittenRules { directory: String, }
     pub(super) struct WrittenJournal {
         directory: String, segment_bytes: u64, segment_seconds: u64, sync_ms: u64, max_bytes: u64,
         slice_seconds: u64, on_full: String,
     }
-    pub(super) struct WrittenStore { kind: String, directory: String, }
+    pub(super) struct WrittenStore {
+        kind: String, directory: String, endpoints: Texts, database: String, user: String, password_file: String,
+        ca_file: String, certificate_file: String, key_file: String, connect_ms: u64, send_ms: u64, answer_ms: u64,
+        batch_rows: u64, batch_seconds: u64, keep_hours: u64,
+    }
     pub(super) struct WrittenRetention { accesses_days: u64, connections_days: u64, }
     pub(super) struct WrittenProof { key_file: String, witness: String, tsa: String, }
     pub(super) struct WrittenPersons { recipients: Texts, }
@@ -61,6 +71,7 @@ pub(super) fn keys() -> Vec<String> {
         WrittenGateway::KEYS,
         WrittenListen::KEYS,
         WrittenResolver::KEYS,
+        WrittenDns::KEYS,
         WrittenRules::KEYS,
         WrittenJournal::KEYS,
         WrittenStore::KEYS,
@@ -118,6 +129,7 @@ impl Check<'_> {
             gateway: self.gateway(value(written.gateway)),
             listen: self.listen(value(written.listen), role),
             resolver: self.resolver(value(written.resolver)),
+            dns: self.dns(value(written.dns)),
             rules: self.rules(value(written.rules)),
             retention: self.retention(value(written.retention)),
             proof: self.proof(value(written.proof)),
@@ -168,32 +180,45 @@ impl Check<'_> {
     }
 
     fn listen(&mut self, written: WrittenListen, role: Role) -> Listen {
+        let dns = self.dns_doors(written.dns);
         let Some(texts) = written.explicit else {
-            return Listen { explicit: default::EXPLICIT.to_vec() };
+            return Listen { explicit: default::EXPLICIT.to_vec(), dns };
         };
         if texts.value.is_empty() && role.gateway {
             self.document.problem(&texts.span, "nobody could come in", "name an address, as in [\"0.0.0.0:3128\"]");
         }
-        let mut explicit = Vec::new();
-        for At { value: text, span } in texts.value {
+        Listen { explicit: self.doors(texts.value), dns }
+    }
+
+    fn doors(&mut self, texts: Texts) -> Vec<SocketAddr> {
+        let mut doors = Vec::new();
+        for At { value: text, span } in texts {
             match text.parse::<SocketAddr>() {
                 Err(_) => self.document.problem(
                     &span,
                     format!("`{text}` is no address with a port"),
                     "as in \"127.0.0.1:3128\" or \"[::1]:3128\"; names are not resolved here",
                 ),
-                Ok(address) if explicit.contains(&address) => {
+                Ok(address) if doors.contains(&address) => {
                     self.document.problem(&span, format!("`{text}` stands here twice"), "remove one");
                 }
-                Ok(address) => explicit.push(address),
+                Ok(address) => doors.push(address),
             }
         }
-        Listen { explicit }
+        doors
     }
 
     fn resolver(&mut self, written: WrittenResolver) -> Resolver {
+        Resolver {
+            servers: self.name_servers(written.servers.map(|at| at.value).unwrap_or_default()),
+            timeout: self.millis(&written.timeout_ms, default::RESOLVER_TIMEOUT_MS, 100..=60_000),
+            cache_entries: self.size(&written.cache_entries, default::RESOLVER_CACHE_ENTRIES, 0..=1_000_000),
+        }
+    }
+
+    fn name_servers(&mut self, texts: Texts) -> Vec<SocketAddr> {
         let mut servers = Vec::new();
-        for At { value: text, span } in written.servers.map(|at| at.value).unwrap_or_default() {
+        for At { value: text, span } in texts {
             // RFC 1035 §4.2: port 53.
             let server = text.parse::<SocketAddr>().or_else(|_| text.parse::<IpAddr>().map(|ip| (ip, 53).into()));
             match server {
@@ -205,11 +230,7 @@ impl Check<'_> {
                 ),
             }
         }
-        Resolver {
-            servers,
-            timeout: self.millis(&written.timeout_ms, default::RESOLVER_TIMEOUT_MS, 100..=60_000),
-            cache_entries: self.size(&written.cache_entries, default::RESOLVER_CACHE_ENTRIES, 0..=1_000_000),
-        }
+        servers
     }
 
     fn rules(&mut self, written: WrittenRules) -> Rules {
@@ -244,14 +265,6 @@ impl Check<'_> {
             slice: self.seconds(&written.slice_seconds, default::SLICE_SECONDS, 10..=86_400),
             on_full,
         }
-    }
-
-    fn store(&mut self, written: WrittenStore) -> Store {
-        let kind = self.text(written.kind, "embedded", |text| match text {
-            "embedded" => Ok(StoreKind::Embedded),
-            _ => Err((format!("`{text}` is no kind of store"), "the only one: \"embedded\"")),
-        });
-        Store { kind, directory: self.place(written.directory, |paths| &paths.store) }
     }
 
     fn retention(&mut self, written: WrittenRetention) -> Retention {
@@ -444,5 +457,6 @@ fn notes(config: &Config, file: &Path) -> Vec<Problem> {
             "names under `[parent] no_proxy` are resolved here",
         );
     }
+    notes.extend(dns::notes(config, file));
     notes
 }

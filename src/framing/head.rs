@@ -40,6 +40,21 @@ const GUARDED: [&str; 12] = [
 /// The length of the head that `bytes` begin with, once its last line is there. `searched` is how far earlier calls
 /// looked: each byte is looked at once.
 pub fn find_end(bytes: &[u8], searched: &mut usize, limits: &FramingLimits) -> Result<Option<usize>, Fault> {
+    let is_first_look = *searched == 0;
+    let found = search(bytes, searched, limits);
+    // What speaks another protocol is told so by its first line, and not after the limit of time; a whole head is about
+    // to be read anyway.
+    if is_first_look
+        && *searched > 0
+        && !matches!(found, Ok(Some(_)))
+        && let Some(line) = Lines(bytes).next()
+    {
+        read_request_line(line)?;
+    }
+    found
+}
+
+fn search(bytes: &[u8], searched: &mut usize, limits: &FramingLimits) -> Result<Option<usize>, Fault> {
     match bytes.first() {
         None => return Ok(None),
         // Its line feed may still be on the way.
@@ -55,10 +70,6 @@ pub fn find_end(bytes: &[u8], searched: &mut usize, limits: &FramingLimits) -> R
         }
         if at >= limits.head_bytes {
             return Err(if *searched == 0 { Fault::TargetTooLong } else { Fault::HeadTooLarge });
-        }
-        if *searched == 0 {
-            // What speaks another protocol is told so by its first line, and not after the limit of time.
-            read_request_line(&bytes[..at - 1])?;
         }
         *searched = at + 1;
         if at >= 3 && bytes[at - 2] == b'\n' {
@@ -77,7 +88,7 @@ pub fn read(head: &[u8], limits: &FramingLimits) -> Result<Body, Fault> {
     let mut lines = Lines(head);
     let line = read_request_line(lines.next().ok_or(Fault::RequestLine)?)?;
     // What hyper would not take is refused here, where it gets its page and its row.
-    if Uri::try_from(line.target).is_err() {
+    if !is_plain(line.target) && Uri::try_from(line.target).is_err() {
         return Err(Fault::Target);
     }
     let mut seen = Seen::default();
@@ -94,6 +105,27 @@ pub fn read(head: &[u8], limits: &FramingLimits) -> Result<Body, Fault> {
         seen.note(name, value)?;
     }
     seen.body(&line)
+}
+
+/// Whether a target is one of those that nearly all are, which no parser of URIs can refuse:
+/// `http://`, a name or IPv4 address, perhaps a port, and a path and query of plain characters.
+fn is_plain(target: &[u8]) -> bool {
+    let Some(rest) = target.strip_prefix(b"http://") else { return false };
+    let host = rest.iter().position(|b| !b.is_ascii_alphanumeric() && !matches!(b, b'.' | b'-')).unwrap_or(rest.len());
+    let (host, rest) = rest.split_at(host);
+    let rest = match rest {
+        [b':', rest @ ..] => {
+            let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+            match digits {
+                1..=4 => &rest[digits..],
+                _ => return false,
+            }
+        }
+        _ => rest,
+    };
+    let is_plain =
+        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'-' | b'_' | b'?' | b'=' | b'&' | b'%');
+    !host.is_empty() && rest.first() == Some(&b'/') && rest.iter().all(is_plain)
 }
 
 /// Lines without their CRLF. The head was searched for bare LF before.
@@ -249,10 +281,60 @@ fn read_length(value: &[u8]) -> Result<u64, Fault> {
 
 /// RFC 9110 §5.6.2.
 pub fn is_token(b: u8) -> bool {
+    TOKEN[usize::from(b)]
+}
+
+/// [`is_token`] as a table: it is asked of every byte of a field's name.
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = is_in_tokens(b as u8);
+        b += 1;
+    }
+    table
+};
+
+const fn is_in_tokens(b: u8) -> bool {
     matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
 /// RFC 9110 §5.5: visible, blank, tab, or of another alphabet.
 pub fn is_field_byte(b: u8) -> bool {
     b == b'\t' || (b >= b' ' && b != 0x7f)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_plain_target_is_one_that_the_parser_of_uris_takes(
+            target in "http://[a-zA-Z0-9.:-]{0,24}/?[a-zA-Z0-9/._?=&%:@#~-]{0,40}"
+        ) {
+            prop_assert!(!is_plain(target.as_bytes()) || Uri::try_from(target.as_str()).is_ok(), "{}", target);
+        }
+    }
+
+    #[test]
+    fn only_what_is_plain_is_plain() {
+        for (target, plain) in [
+            ("http://example.fr/", true),
+            ("http://127.0.0.1:8080/a/b.html?c=d&e=%20", true),
+            ("http://example.fr", false),
+            ("http:///a", false),
+            ("http://a:/", false),
+            ("http://a:80808/", false),
+            ("http://u@a/", false),
+            ("http://[::1]/", false),
+            ("https://a/", false),
+            ("http://a/{b}", false),
+            ("/a", false),
+        ] {
+            assert_eq!(is_plain(target.as_bytes()), plain, "{target}");
+        }
+    }
 }

@@ -8,6 +8,7 @@
 //! hyper dropped the request with it, as `client-closed`.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -40,12 +41,33 @@ struct Entry<O: OpenRecord> {
     counts: Arc<Counts>,
 }
 
+type Table<O> = HashMap<u64, Entry<O>, BuildHasherDefault<NumberHasher>>;
+
+/// For keys that we number ourselves: nobody outside chooses them, so spreading their bits is enough.
+#[derive(Default)]
+struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(self.0 ^ u64::from(byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // Fibonacci hashing (Knuth, TAOCP 3, 6.4): the multiplier is 2^64 divided by the golden ratio.
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
 /// Open flows of one stream.
 pub struct Flows<O: OpenRecord> {
     next: AtomicU64,
     /// How many there are, told without taking the lock.
     count: AtomicUsize,
-    open: Mutex<HashMap<u64, Entry<O>>>,
+    open: Mutex<Table<O>>,
     slice: Duration,
     clock: Clock,
 }
@@ -56,7 +78,7 @@ pub type ConnectionFlows = Flows<OpenConnection>;
 impl<O: OpenRecord> Flows<O> {
     pub fn new(slice: Duration, clock: Clock) -> Arc<Self> {
         let (next, count) = (AtomicU64::new(0), AtomicUsize::new(0));
-        Arc::new(Flows { next, count, open: Mutex::new(HashMap::new()), slice, clock })
+        Arc::new(Flows { next, count, open: Mutex::default(), slice, clock })
     }
 
     /// Enters a flow whose intent is written.
@@ -116,7 +138,7 @@ impl<O: OpenRecord> Flows<O> {
         }
     }
 
-    fn table(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Entry<O>>> {
+    fn table(&self) -> std::sync::MutexGuard<'_, Table<O>> {
         // A panic while the lock is held leaves at worst one entry as it was: the table stays usable.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -234,7 +256,7 @@ impl OpenRecord for OpenConnection {
 mod tests {
     use super::*;
     use crate::access::{CollegeCode, GatewayName, Row, Stream};
-    use crate::accesslog::{AccessLog, JournalSettings, ship_dead_lanes};
+    use crate::accesslog::{AccessLog, JournalSettings, ShipSettings, ship_dead_lanes};
     use crate::store::Embedded;
     use crate::store::suite::sample::{self, Dice};
     use crate::store::suite::{everything, search};
@@ -270,7 +292,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let store = Embedded::open(&state.path().join("store")).unwrap();
         let rows = runtime.block_on(async {
-            ship_dead_lanes(&state.path().join("journal"), &store).await;
+            ship_dead_lanes(&state.path().join("journal"), &store, &ShipSettings::default()).await;
             search(&store, &everything(Stream::Accesses)).await
         });
         let told: Vec<_> = rows

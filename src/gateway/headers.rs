@@ -21,38 +21,49 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 /// `Content-Length` and `Host` stay even when a client names them there: naming them is an attack on framing.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
     // Most messages have one such field or none: looking costs less than removing what is not there.
-    if !headers.keys().any(concerns_one_hop) {
+    let present = headers.keys().fold(0, |present: u16, name| present | concerns_one_hop(name));
+    if present == 0 {
         return;
     }
-    if headers.contains_key(CONNECTION) {
+    if present & bit(&CONNECTION) != 0 {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)
             .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
-            .filter_map(|token| token.trim().parse().ok())
+            .map(str::trim)
+            // What nearly all say; `Keep-Alive` is removed in any case.
+            .filter(|token| !token.eq_ignore_ascii_case("keep-alive") && !token.eq_ignore_ascii_case("close"))
+            .filter_map(|token| token.parse().ok())
             .filter(|name| *name != http::header::CONTENT_LENGTH && *name != HOST)
             .collect();
         for name in named {
             headers.remove(name);
         }
     }
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
+    for (i, name) in HOP_BY_HOP.iter().enumerate() {
+        if present >> i & 1 == 1 {
+            headers.remove(name);
+        }
     }
-    if !headers.contains_key(TRANSFER_ENCODING) && headers.get(TRAILER).is_some_and(HeaderValue::is_empty) {
+    if headers.get(TRAILER).is_some_and(HeaderValue::is_empty) {
         headers.remove(TRAILER);
     }
 }
 
-/// Whether a field is one of [`HOP_BY_HOP`], or `Trailer`.
-fn concerns_one_hop(name: &HeaderName) -> bool {
+/// The field's bit: its place in [`HOP_BY_HOP`], the first bit after them for `Trailer`, none for every other.
+fn concerns_one_hop(name: &HeaderName) -> u16 {
     match name.as_str().len() {
-        2 => *name == TE,
-        7 => *name == UPGRADE || *name == TRAILER,
-        10 => *name == CONNECTION || name.as_str() == "keep-alive",
-        16..=19 => HOP_BY_HOP.contains(name),
-        _ => false,
+        2 | 7 | 10 | 16..=19 => bit(name),
+        _ => 0,
+    }
+}
+
+fn bit(name: &HeaderName) -> u16 {
+    match HOP_BY_HOP.iter().position(|field| field == name) {
+        Some(at) => 1 << at,
+        None if *name == TRAILER => 1 << HOP_BY_HOP.len(),
+        None => 0,
     }
 }
 

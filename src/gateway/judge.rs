@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::access::{Access, ActionTaken, Reason, Reference, Scheme};
 use crate::policy::{
-    AddressAction, ConnectionAction, Decision, DialPermit, Duties, FlowAction, RelayPermit, RequestAction, SendAction,
+    AddressAction, ConnectionAction, Decision, DialPermit, Duties, FlowAction, NameAction, NameLimits, RelayPermit,
+    RequestAction, SendAction,
 };
 
 use super::record::Judgement;
@@ -13,6 +14,15 @@ use super::{Snapshot, own_pages};
 
 /// Allowed so far, or refused with all that its page and its row need.
 pub type Verdict<T> = Result<T, Box<Judgement>>;
+
+/// A name asked of our DNS.
+pub fn name(snapshot: &Snapshot, access: &Access) -> Verdict<NameLimits> {
+    let Decision { action, duties, reason } = snapshot.rules.decide_name(access);
+    match action {
+        NameAction::Answer(limits) => Ok(limits),
+        NameAction::Refuse => Err(refused(ActionTaken::Refuse, duties, reason)),
+    }
+}
 
 /// A CONNECT, by the name it asks.
 pub fn connection(snapshot: &Snapshot, access: &Access) -> Verdict<Judgement> {

@@ -4,9 +4,12 @@
 //! time, and no byte of one user can reach another. A client's HTTP/1 connection asks one thing at a time, so a
 //! link is either in use or idle here; when the client leaves, its links are closed with it.
 
+use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use ::http::header::{PROXY_AUTHORIZATION, UPGRADE};
@@ -16,6 +19,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, Sleep};
 
 use crate::access::{Ending, Host, Target};
 use crate::config::Limits;
@@ -30,6 +34,7 @@ use super::connection::HYPER_FIELDS;
 use super::counted::{Counted, Heard};
 use super::intent::ConnectionIntent;
 use super::origin_head::InvalidHead;
+use super::pace::poll_timer;
 use super::reach::Reached;
 use super::{origin_fault, origin_head};
 
@@ -63,6 +68,8 @@ pub struct Link {
     upgrading: Arc<AtomicBool>,
     /// Dropped with the link, or by who relays, when the connection is over.
     over: Option<oneshot::Sender<()>>,
+    /// For the wait for an answer.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 /// Keeps the row of an upgraded connection open while bytes move.
@@ -126,6 +133,7 @@ impl Link {
             task,
             upgrading,
             over: Some(over),
+            timer: None,
         })
     }
 
@@ -159,15 +167,23 @@ impl Link {
             for_parent(&mut request, parent, &self.host, self.port);
         }
         let mut sending = std::pin::pin!(self.sender.try_send_request(request));
-        let answered = loop {
-            let before = counts.up();
-            match tokio::time::timeout(stall, &mut sending).await {
-                Ok(answered) => break answered,
-                Err(_) if counts.up() == before => {
-                    return Err(SendError::Failed(Failure::OriginTimedOut, Ending::TimedOut));
-                }
-                Err(_) => {}
+        let (mut until, mut before) = (Instant::now() + stall, counts.up());
+        // The timer stays with the link: setting it later is cheap, another one for each request is not.
+        let answered = poll_fn(|cx| {
+            if let Poll::Ready(answered) = sending.as_mut().poll(cx) {
+                return Poll::Ready(Some(answered));
             }
+            while poll_timer(&mut self.timer, until, cx).is_ready() {
+                let now = counts.up();
+                if now == before {
+                    return Poll::Ready(None);
+                }
+                (until, before) = (Instant::now() + stall, now);
+            }
+            Poll::Pending
+        });
+        let Some(answered) = answered.await else {
+            return Err(SendError::Failed(Failure::OriginTimedOut, Ending::TimedOut));
         };
         self.heard.answered();
         has_answer.store(true, Ordering::Relaxed);

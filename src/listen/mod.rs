@@ -7,6 +7,7 @@
 //! Type to read first: [`Accepted`].
 
 mod bind;
+mod datagrams;
 mod shortage;
 
 #[cfg(test)]
@@ -18,6 +19,7 @@ use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpStream};
 
 pub use bind::BindError;
+pub use datagrams::DatagramDoor;
 use shortage::Shortage;
 
 /// Through which door a connection came.
@@ -25,6 +27,8 @@ use shortage::Shortage;
 pub enum ListenerKind {
     /// A proxy that the client was told to use.
     Explicit,
+    /// Questions of DNS, in a stream.
+    Dns,
 }
 
 /// Where the client wanted to go, when the network brought it here instead.

@@ -120,7 +120,7 @@ fn action(stage: Stage, verdict: Verdict) -> ActionTaken {
         (Verdict::Refuse, _) => ActionTaken::Refuse,
         (Verdict::Allow, Stage::Flow) => ActionTaken::Tunnel,
         (Verdict::Allow, Stage::Send) => ActionTaken::Forward,
-        (Verdict::Allow, Stage::Connection | Stage::Request | Stage::Address) => ActionTaken::Nothing,
+        (Verdict::Allow, Stage::Name | Stage::Connection | Stage::Request | Stage::Address) => ActionTaken::Nothing,
     }
 }
 

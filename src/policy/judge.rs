@@ -17,9 +17,10 @@ pub(super) const MAX_RULES: usize = 512;
 /// The rule that a reason names where none decided.
 pub(super) const DEFAULT_RULE: &str = "default";
 
-/// When policy is asked. The first three know less than the last two.
+/// When policy is asked: the later, the more is known. A name knows neither port, scheme nor path; only the last two know everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
+    Name,
     Connection,
     Request,
     Address,
@@ -30,6 +31,7 @@ pub(super) enum Stage {
 impl Stage {
     pub fn as_str(self) -> &'static str {
         match self {
+            Stage::Name => "name",
             Stage::Connection => "connection",
             Stage::Request => "request",
             Stage::Address => "address",
@@ -80,12 +82,13 @@ pub(super) enum Weighed {
 pub(super) struct Facts {
     who: u64,
     holding: u64,
-    port: u16,
-    scheme: Scheme,
-    /// `None`: not seen yet.
+    /// `None`, here and below: not known yet.
+    port: Option<u16>,
+    scheme: Option<Scheme>,
     protocol: Option<Protocol>,
     resolved: Option<IpAddr>,
-    resolved_lists: ListMatches,
+    /// `None`: no list has the address.
+    resolved_lists: Option<ListMatches>,
     address_may_come: bool,
 }
 
@@ -93,9 +96,10 @@ pub(super) struct Facts {
 #[derive(Debug)]
 pub(super) struct Named {
     candidate: Candidate,
-    lists: ListMatches,
-    /// Rules with a host that covers the name.
-    hosts: RuleBits,
+    /// `None`: no list has it, as is true of most.
+    lists: Option<ListMatches>,
+    /// Rules with a host that covers the name; `None`: no rule has.
+    hosts: Option<RuleBits>,
     literal: Option<IpAddr>,
 }
 
@@ -153,15 +157,16 @@ impl Ruleset {
 
     pub(super) fn facts(&self, access: &Access, stage: Stage) -> Facts {
         let target = &access.target;
-        let protocol_known = stage.is_last() || target.protocol != Protocol::Unseen;
+        let named_more = stage != Stage::Name;
+        let protocol_known = stage.is_last() || (named_more && target.protocol != Protocol::Unseen);
         Facts {
             who: self.policy.who(&access.client, &self.people),
             holding: self.policy.timetable.holding(access.start),
-            port: target.port,
-            scheme: target.scheme,
+            port: named_more.then_some(target.port),
+            scheme: named_more.then_some(target.scheme),
             protocol: protocol_known.then_some(target.protocol),
             resolved: target.address,
-            resolved_lists: target.address.map_or(ListMatches::EMPTY, |a| self.image.matches_address(a)),
+            resolved_lists: target.address.map(|a| self.image.matches_address(a)).filter(|lists| !lists.is_empty()),
             address_may_come: target.address.is_none() && !stage.is_last(),
         }
     }
@@ -169,13 +174,14 @@ impl Ruleset {
     pub(super) fn named(&self, host: &Host, path_and_query: &str) -> Named {
         let candidate = Candidate::new(host, path_and_query);
         let mut lists = self.image.matches(&candidate);
-        match host {
-            Host::Name(name) => Named { candidate, lists, hosts: self.policy.hosts.covering(name), literal: None },
+        let (hosts, literal) = match host {
+            Host::Name(name) => (self.policy.hosts.covering(name), None),
             Host::Address(address) => {
                 lists.union_with(&self.image.matches_address(*address));
-                Named { candidate, lists, hosts: RuleBits::default(), literal: Some(*address) }
+                (None, Some(*address))
             }
-        }
+        };
+        Named { candidate, lists: Some(lists).filter(|lists| !lists.is_empty()), hosts, literal }
     }
 
     pub(super) fn walk(&self, name: &Named, facts: &Facts) -> Walk {
@@ -264,10 +270,12 @@ pub(super) fn weigh(i: usize, rule: &Rule, name: &Named, facts: &Facts) -> Weigh
     if !rule.when.holds(facts.holding) {
         return Weighed::NotNow;
     }
-    if !rule.what.port(facts.port) {
+    let port_open = facts.port.is_none() && !rule.what.ports.is_empty();
+    if facts.port.is_some_and(|port| !rule.what.port(port)) {
         return Weighed::NotThisPort;
     }
-    if !rule.what.schemes.holds(scheme_index(facts.scheme)) {
+    let scheme_open = facts.scheme.is_none() && !rule.what.schemes.is_any();
+    if facts.scheme.is_some_and(|scheme| !rule.what.schemes.holds(scheme_index(scheme))) {
         return Weighed::NotThisScheme;
     }
     let protocol_open = facts.protocol.is_none() && !rule.what.protocols.is_any();
@@ -275,8 +283,10 @@ pub(super) fn weigh(i: usize, rule: &Rule, name: &Named, facts: &Facts) -> Weigh
         return Weighed::NotThisProtocol;
     }
     match covers(i, rule, name, facts) {
-        true if protocol_open => Weighed::Perhaps,
+        true if port_open || scheme_open || protocol_open => Weighed::Perhaps,
         true => Weighed::Matches,
+        // The path is not known either.
+        false if facts.scheme.is_none() && rule.what.has_url_of(&name.candidate) => Weighed::Perhaps,
         false if facts.address_may_come && name.literal.is_none() && !rule.what.addresses.is_empty() => {
             Weighed::Perhaps
         }
@@ -287,9 +297,9 @@ pub(super) fn weigh(i: usize, rule: &Rule, name: &Named, facts: &Facts) -> Weigh
 fn covers(i: usize, rule: &Rule, name: &Named, facts: &Facts) -> bool {
     let what = &rule.what;
     what.all
-        || what.lists.intersects(&name.lists)
-        || name.hosts.contains(i)
-        || (rule.verdict == Verdict::Refuse && what.lists.intersects(&facts.resolved_lists))
+        || name.lists.as_ref().is_some_and(|lists| what.lists.intersects(lists))
+        || name.hosts.as_ref().is_some_and(|rules| rules.contains(i))
+        || (rule.verdict == Verdict::Refuse && facts.resolved_lists.as_ref().is_some_and(|l| what.lists.intersects(l)))
         || (!what.urls.is_empty() && what.url(&name.candidate).is_some())
         || (!what.addresses.is_empty()
             && name.literal.or(facts.resolved).is_some_and(|address| what.address(address).is_some()))
@@ -298,10 +308,11 @@ fn covers(i: usize, rule: &Rule, name: &Named, facts: &Facts) -> bool {
 /// What covered the target, most telling first: a list (it has a category to show), then what the rule itself writes.
 fn cause<'r>(rule: &'r Rule, name: &Named, facts: &Facts) -> Cause<'r> {
     let what = &rule.what;
-    if let Some((list, category)) = what.named.iter().find(|(list, _)| name.lists.contains(*list)) {
+    let named_in = |lists: &ListMatches| what.named.iter().find(|(list, _)| lists.contains(*list));
+    if let Some((list, category)) = name.lists.as_ref().and_then(named_in) {
         return Cause::List { list: *list, category, entry_of: name.literal };
     }
-    let by_address = what.named.iter().find(|(list, _)| facts.resolved_lists.contains(*list));
+    let by_address = facts.resolved_lists.as_ref().and_then(named_in);
     if let Some((list, category)) = by_address.filter(|_| rule.verdict == Verdict::Refuse) {
         return Cause::List { list: *list, category, entry_of: facts.resolved };
     }
@@ -351,17 +362,17 @@ impl HostIndex {
         HostIndex(index)
     }
 
-    fn covering(&self, name: &HostName) -> RuleBits {
-        let mut rules = RuleBits::default();
+    fn covering(&self, name: &HostName) -> Option<RuleBits> {
+        let mut rules = None;
         if self.0.is_empty() {
-            return rules;
+            return None;
         }
         let mut suffix = name.as_str();
         let mut whole = true;
         loop {
             for (rule, below_only) in self.0.get(suffix).into_iter().flatten() {
                 if !(whole && *below_only) {
-                    rules.insert(*rule);
+                    rules.get_or_insert_with(RuleBits::default).insert(*rule);
                 }
             }
             match suffix.split_once('.') {

@@ -102,11 +102,24 @@ impl Place {
 
 /// A set of words; empty: any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Set(u8);
+pub(super) struct Set(u64);
 
 impl Set {
     pub fn insert(&mut self, index: usize) {
         self.0 |= 1 << index;
+    }
+
+    /// Everything below `count` that is not in `without`.
+    pub fn complement(without: Set, count: usize) -> Set {
+        Set((u64::MAX >> (u64::BITS as usize - count)) & !without.0)
+    }
+
+    pub fn without(self, other: Set) -> Set {
+        Set(self.0 & !other.0)
+    }
+
+    pub fn union(self, other: Set) -> Set {
+        Set(self.0 | other.0)
     }
 
     pub fn is_any(self) -> bool {
@@ -151,6 +164,13 @@ impl What {
                 rest.is_empty() || entry.prefix.path().ends_with('/') || rest.starts_with(['/', '?'])
             })
         })
+    }
+
+    /// Whether some path of this host is written here.
+    pub fn has_url_of(&self, candidate: &Candidate) -> bool {
+        let host = candidate.target().name();
+        let of = |prefix: &Candidate| host.zip(prefix.target().name()).is_some_and(|(host, of)| host.is_within(of));
+        self.urls.iter().any(|entry| of(&entry.prefix))
     }
 
     pub fn address(&self, address: IpAddr) -> Option<&AddressEntry> {

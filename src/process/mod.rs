@@ -23,8 +23,9 @@ use crate::clock::Clock;
 use crate::config::{Config, Recipients};
 use crate::gateway::control::ControlSocket;
 use crate::gateway::{Gateway, Snapshot};
-use crate::listen::{BindError, Listener, ListenerKind};
+use crate::listen::{BindError, DatagramDoor, Listener, ListenerKind};
 use crate::origin::{Resolver, ResolverError};
+use crate::store::{self, AnyStore, Embedded};
 use crate::tasks;
 
 pub use rules::RulesError;
@@ -74,11 +75,11 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
     let mut signals = Signals::new().map_err(StartError::Signals)?;
     let clock = Clock::default();
 
-    descriptors::fit(&mut config.limits);
+    descriptors::fit(&mut config);
 
     // The machine: one gateway a state directory, every door open before anybody is let in.
     let _lock = state::take(&config)?;
-    let listeners = bind(&config)?;
+    let (listeners, datagrams) = bind(&config)?;
     let own: Vec<SocketAddr> = listeners.iter().map(Listener::local).collect();
 
     // The rules, checked whole.
@@ -106,6 +107,9 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
     for listener in listeners {
         tasks::spawn("listener", gateway.clone().serve(listener));
     }
+    for door in datagrams {
+        tasks::spawn("names", gateway.clone().serve_names(door));
+    }
     notify(&[sd_notify::NotifyState::Ready]);
     hints::ready(&config, &own);
     rules::look_through(&gateway.snapshot().rules, config.paths.image.clone());
@@ -126,8 +130,16 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
     Ok(())
 }
 
-fn bind(config: &Config) -> Result<Vec<Listener>, BindError> {
-    config.listen.explicit.iter().map(|&address| Listener::bind(address, ListenerKind::Explicit)).collect()
+fn bind(config: &Config) -> Result<(Vec<Listener>, Vec<DatagramDoor>), BindError> {
+    let open = |addresses: &[SocketAddr], kind| -> Result<Vec<Listener>, BindError> {
+        addresses.iter().map(|&address| Listener::bind(address, kind)).collect()
+    };
+    let mut listeners = open(&config.listen.explicit, ListenerKind::Explicit)?;
+    let dns = open(&config.listen.dns, ListenerKind::Dns)?;
+    // The same port for both, also where the system chose it.
+    let datagrams = dns.iter().map(|stream| DatagramDoor::bind(stream.local())).collect::<Result<_, _>>()?;
+    listeners.extend(dns);
+    Ok((listeners, datagrams))
 }
 
 fn journal_settings(config: &Config) -> Result<JournalSettings, UnsealError> {
@@ -146,6 +158,15 @@ fn journal_settings(config: &Config) -> Result<JournalSettings, UnsealError> {
     Ok(settings)
 }
 
+/// Where the proofs of rows go: beside the rows of an embedded store; beside the chains where the rows go to a server, which
+/// keeps none yet.
+pub fn proof_store(config: &Config, store: &AnyStore) -> Result<Embedded, store::embedded::OpenError> {
+    match store {
+        AnyStore::Embedded(store) => Ok(store.clone()),
+        AnyStore::ClickHouse(_) => Embedded::open(&config.paths.proofs),
+    }
+}
+
 /// The gateway's key and its chains of roots.
 pub fn open_proofs(config: &Config, clock: &Clock) -> Result<Proofs, ProofError> {
     let settings = ProofSettings { folder: config.paths.proofs.clone(), key_file: config.proof.key_file.clone() };
@@ -162,7 +183,7 @@ async fn reload(
 ) {
     let built = async {
         let mut config = Config::load(config_file, state).map_err(|problems| problems.to_string())?;
-        descriptors::fit(&mut config.limits);
+        descriptors::fit(&mut config);
         rules::build(config, own, clock).await.map_err(|error| error.to_string())
     };
     match built.await {
@@ -189,6 +210,11 @@ fn say_what_needs_a_restart(old: &Snapshot, new: &Snapshot) {
         ("[journal]", old.journal != new.journal),
         ("[store]", old.store != new.store),
         ("[resolver]", old.resolver != new.resolver),
+        (
+            "[dns] cache_entries, questions_per_second or question_burst",
+            (old.dns.cache_entries, old.dns.questions_per_second, old.dns.question_burst)
+                != (new.dns.cache_entries, new.dns.questions_per_second, new.dns.question_burst),
+        ),
         ("[persons]", old.persons != new.persons),
         ("[proof]", old.proof != new.proof),
         ("[college] code or [gateway] name", old.college.code != new.college.code || old.gateway != new.gateway),

@@ -12,14 +12,19 @@ use crate::audit::trail;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::Gateway;
-use crate::store::Embedded;
 use crate::store::embedded::Purged;
+use crate::store::{AnyStore, Embedded};
 
 const EVERY: Duration = Duration::from_secs(3600);
 
 /// Keeps the durations of the configuration in force, for ever.
-pub async fn keep(store: Embedded, proofs: Proofs, gateway: Arc<Gateway>, clock: Clock) {
-    let mut watch = ClockWatch::new(&gateway.snapshot().config.store.directory);
+pub async fn keep(store: AnyStore, proofs: Proofs, gateway: Arc<Gateway>, clock: Clock) {
+    let config = gateway.snapshot().config.clone();
+    let mut watch = ClockWatch::new(&marks(&config, &store));
+    let proof_store = match super::proof_store(&config, &store) {
+        Ok(proof_store) => proof_store,
+        Err(error) => return tracing::error!(%error, "the store of proofs cannot be opened, so nothing is deleted"),
+    };
     let started = Instant::now();
     let mut tick = tokio::time::interval(EVERY);
     loop {
@@ -27,7 +32,8 @@ pub async fn keep(store: Embedded, proofs: Proofs, gateway: Arc<Gateway>, clock:
         match watch.believes(clock.now(), started.elapsed()) {
             Ok(Some(now)) => {
                 let config = gateway.snapshot().config.clone();
-                delete(&store, &proofs, &config, now).await;
+                delete(store.embedded(), &proofs, &config, now).await;
+                purge_proofs(&proof_store, &proofs, durations(&config), now).await;
             }
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "the clock cannot be checked, so nothing is deleted"),
@@ -35,11 +41,28 @@ pub async fn keep(store: Embedded, proofs: Proofs, gateway: Arc<Gateway>, clock:
     }
 }
 
-async fn delete(store: &Embedded, proofs: &Proofs, config: &Config, now: Timestamp) {
-    let durations = Durations {
-        accesses_days: config.retention.accesses_days,
-        connections_days: config.retention.connections_days,
-    };
+/// Where the mark of the clock lies.
+fn marks(config: &Config, store: &AnyStore) -> std::path::PathBuf {
+    match store {
+        AnyStore::Embedded(_) => config.store.directory.clone(),
+        AnyStore::ClickHouse(_) => config.paths.state.clone(),
+    }
+}
+
+fn durations(config: &Config) -> Durations {
+    Durations { accesses_days: config.retention.accesses_days, connections_days: config.retention.connections_days }
+}
+
+async fn delete(store: Option<&Embedded>, proofs: &Proofs, config: &Config, now: Timestamp) {
+    let durations = durations(config);
+    // A server keeps its own durations (`ecluse store migrate`, `ecluse store purge`).
+    if let Some(store) = store {
+        delete_rows(store, proofs, config, durations, now).await;
+    }
+    delete_names(config, durations, now).await;
+}
+
+async fn delete_rows(store: &Embedded, proofs: &Proofs, config: &Config, durations: Durations, now: Timestamp) {
     for stream in Stream::ALL {
         match store.purge(*stream, durations.first_kept(*stream, now)).await {
             Ok(purged) => {
@@ -58,8 +81,10 @@ async fn delete(store: &Embedded, proofs: &Proofs, config: &Config, now: Timesta
             Err(error) => tracing::error!(%error, %stream, "rows past their duration are still there"),
         }
     }
-    purge_proofs(store, proofs, durations, now).await;
-    // Nobody is left to be named by them.
+}
+
+/// Nobody is left to be named by them.
+async fn delete_names(config: &Config, durations: Durations, now: Timestamp) {
     let folder = sealed_folder(&config.journal.directory);
     let before = durations.first_kept_of_all(now);
     let purged = tokio::task::spawn_blocking(move || purge_sealed(&folder, before)).await;
@@ -144,7 +169,8 @@ mod tests {
         let left = runtime.block_on(async {
             suite::insert(&store, &rows).await;
             store.keep(std::slice::from_ref(&sealed)).await.unwrap();
-            delete(&store, &proofs, &config, now).await;
+            delete(Some(&store), &proofs, &config, now).await;
+            purge_proofs(&store, &proofs, durations(&config), now).await;
             store.roots(&asked).await.unwrap()
         });
         assert_eq!(left, []);

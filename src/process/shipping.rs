@@ -7,45 +7,52 @@ use tokio::sync::watch;
 
 use crate::accesslog::proof::{HandOn, Proofs};
 use crate::accesslog::{AccessLog, ShipSettings, ship};
-use crate::config::Config;
-use crate::store::Embedded;
+use crate::config::{Config, StoreKind};
+use crate::store::{AnyStore, Embedded};
 
 /// The shipper at work.
 pub struct Shipping {
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
-    store: Option<Embedded>,
+    store: Option<AnyStore>,
 }
 
-/// Starts shipping where this machine holds the store.
+/// Starts shipping to the store of this machine, or to the server of the centre.
 pub fn start(config: &Config, log: &AccessLog, proofs: &Proofs) -> Shipping {
     let (stop, stopped) = watch::channel(false);
-    if !config.role.central {
+    if config.store.kind == StoreKind::Embedded && !config.role.central {
         return Shipping { stop, thread: None, store: None };
     }
-    let store = match Embedded::open(&config.store.directory) {
+    let store = match AnyStore::open(config) {
         Ok(store) => store,
         Err(error) => {
             tracing::error!(%error, "the store cannot be opened; records wait in the journal");
             return Shipping { stop, thread: None, store: None };
         }
     };
-    let (own, log, proofs, witness) = (store.clone(), log.clone(), proofs.clone(), config.proof.witness.clone());
+    let proof_store = match super::proof_store(config, &store) {
+        Ok(proof_store) => proof_store,
+        Err(error) => {
+            tracing::error!(%error, "the store of proofs cannot be opened; records wait in the journal");
+            return Shipping { stop, thread: None, store: None };
+        }
+    };
+    let settings = ShipSettings { proofs: Some(proofs.clone()), ..ShipSettings::of(config) };
+    let mut hand_on = HandOn::new(proofs.clone(), config.proof.witness.clone());
+    let (own, log) = (store.clone(), log.clone());
     let work = move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => return tracing::error!(%error, "the shipper does not start; records wait in the journal"),
         };
-        let settings = ShipSettings { proofs: Some(proofs.clone()), ..ShipSettings::default() };
-        let mut hand_on = HandOn::new(proofs, witness);
         runtime.block_on(async {
             let shipped = ship(log, &own, settings, stopped);
             // Ends with the shipping; what it had not handed on then goes now, or with the next start.
             tokio::select! {
                 () = shipped => {}
-                () = hand_on_for_ever(&mut hand_on, &own) => {}
+                () = hand_on_for_ever(&mut hand_on, &proof_store) => {}
             }
-            hand_on_now(&mut hand_on, &own).await;
+            hand_on_now(&mut hand_on, &proof_store).await;
         });
     };
     let thread = std::thread::Builder::new().name("shipper".to_owned()).spawn(work);
@@ -72,8 +79,8 @@ async fn hand_on_now(hand_on: &mut HandOn, store: &Embedded) {
 }
 
 impl Shipping {
-    /// The store of this machine, where it has one.
-    pub fn store(&self) -> Option<Embedded> {
+    /// The store that this machine ships to, where it does.
+    pub fn store(&self) -> Option<AnyStore> {
         self.store.clone()
     }
 

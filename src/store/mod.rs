@@ -11,12 +11,17 @@ use std::future::Future;
 
 use crate::access::{GapRow, GatewayName, Row, Stream};
 
+mod any;
+pub mod clickhouse;
 pub mod embedded;
+mod fields;
 pub mod found;
 mod proof;
 mod query;
 pub mod suite;
 
+pub use any::{AnyStore, OpenError};
+pub use clickhouse::ClickHouse;
 pub use embedded::Embedded;
 pub use found::Found;
 pub use proof::{ChainName, ProofStore, RootsAsked};
@@ -46,6 +51,25 @@ pub struct Batch {
     pub token: BatchToken,
     pub rows: Vec<Row>,
     pub gaps: Vec<GapRow>,
+}
+
+impl Batch {
+    /// Rows that contradict their batch would be found under a key that no ledger knows: they are poison.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let Batch { token, rows, gaps } = self;
+        let belongs = |row: &&Row| {
+            row.stream() == token.stream && row.key().gateway == token.gateway && row.key().lane == token.lane
+        };
+        if let Some(row) = rows.iter().find(|row| !belongs(row)) {
+            return Err(StoreError::Poison(format!("{token}: the row {:?} is not of that lane and stream", row.key())));
+        }
+        let is_ours =
+            |gap: &&GapRow| gap.stream == token.stream && gap.gateway == token.gateway && gap.lane == token.lane;
+        match gaps.iter().find(|gap| !is_ours(gap)) {
+            Some(gap) => Err(StoreError::Poison(format!("{token}: {gap:?} is not of that lane and stream"))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Why a batch was not acknowledged, sorted by what to do about it.
@@ -81,7 +105,7 @@ pub const GAPS_MAX: usize = 1000;
 
 /// Keeps rows for as long as the policy says, each once.
 pub trait RecordStore: Send + Sync {
-    /// Stores a batch durably. A batch that comes again, whole or in part, doubles nothing.
+    /// Stores a batch durably. The identical batch that comes again doubles nothing.
     fn insert(&self, batch: &Batch) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The rows that a query is about, in its order.

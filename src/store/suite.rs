@@ -39,10 +39,11 @@ pub async fn a_row_comes_back_as_it_was(store: &impl RecordStore) {
 
 pub async fn a_batch_that_comes_twice_is_there_once(store: &impl RecordStore) {
     let rows = sample::rows(&mut Dice::seeded(3), Stream::Accesses, 60);
-    // Interrupted after the first part, then again whole, then again although acknowledged.
-    insert(store, &rows[..20]).await;
-    insert(store, &rows).await;
-    insert(store, &rows).await;
+    // Sent, sent again although acknowledged, and once more after others came between.
+    insert(store, &rows[..30]).await;
+    insert(store, &rows[..30]).await;
+    insert(store, &rows[30..]).await;
+    insert(store, &rows[..30]).await;
     assert_eq!(search(store, &everything(Stream::Accesses)).await.len(), 60);
 }
 

@@ -7,6 +7,7 @@
 
 mod harness;
 
+mod clickhouse;
 mod clients;
 mod crowd;
 mod docs;
@@ -16,6 +17,7 @@ mod layering;
 mod limits;
 mod lists_update;
 mod log;
+mod names;
 mod origins;
 mod own_ground;
 mod parent;

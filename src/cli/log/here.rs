@@ -10,13 +10,13 @@ use jiff::tz::TimeZone;
 use super::{Exports, LogArgs, Places};
 use crate::access::{PersonName, Pseudonym, Timestamp};
 use crate::accesslog::proof::HandOn;
-use crate::accesslog::{ShipSettings, sealed_folder, ship_dead_lanes_with, unseal};
+use crate::accesslog::{ShipSettings, sealed_folder, ship_dead_lanes, unseal};
 use crate::audit::Pending;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, StoreKind};
 use crate::gateway::control::ask_status;
-use crate::process::open_proofs;
-use crate::store::{Embedded, Filter};
+use crate::process::{open_proofs, proof_store};
+use crate::store::{AnyStore, Embedded, Filter};
 
 /// People here read the time of the school.
 const ZONE: &str = "Europe/Paris";
@@ -31,13 +31,14 @@ pub fn run(args: LogArgs, config: Option<&Path>, state: Option<&Path>) -> anyhow
         Ok(config) => config,
         Err(problems) => return Ok(crate::cli::wrong(&problems)),
     };
+    let store = AnyStore::open_read_only(&config)?;
     let places = Places {
-        store: config.store.directory.clone(),
+        exports: exports(&config, &store),
+        store,
         state: config.paths.state.clone(),
         clock: Clock::System,
         zone: TimeZone::get(ZONE).context("the time zone of the school")?,
         width: terminal_width(),
-        exports: exports(&config),
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("the runtime does not start")?;
@@ -58,8 +59,11 @@ pub fn run(args: LogArgs, config: Option<&Path>, state: Option<&Path>) -> anyhow
 }
 
 /// What an export is signed and stamped with.
-fn exports(config: &Config) -> Exports {
+fn exports(config: &Config, store: &AnyStore) -> Exports {
+    // Where `process::proof_store` puts them.
+    let proofs = store.embedded().cloned().unwrap_or_else(|| Embedded::open_read_only(&config.paths.proofs));
     Exports {
+        proofs,
         folder: config.paths.proofs.clone(),
         key_file: config.proof.key_file.clone(),
         college: config.college.code.clone(),
@@ -80,21 +84,25 @@ async fn bring_in(config: &Config) -> anyhow::Result<()> {
     if !config.journal.directory.exists() {
         return Ok(());
     }
-    let store = Embedded::open(&config.store.directory)?;
+    let store = AnyStore::open(config)?;
     let proofs = open_proofs(config, &Clock::System)?;
-    let settings = ShipSettings { proofs: Some(proofs.clone()), ..ShipSettings::default() };
-    let shipped = ship_dead_lanes_with(&config.journal.directory, &store, &settings).await;
-    HandOn::new(proofs, config.proof.witness.clone()).turn(&store).await?;
+    let settings = ShipSettings { proofs: Some(proofs.clone()), ..ShipSettings::of(config) };
+    let shipped = ship_dead_lanes(&config.journal.directory, &store, &settings).await;
+    HandOn::new(proofs, config.proof.witness.clone()).turn(&proof_store(config, &store)?).await?;
     match shipped.problems.into_iter().next() {
         None => Ok(()),
         Some(problem) => Err(problem.into()),
     }
 }
 
-/// What the running gateway has not shipped yet. Without one, everything was just brought in.
+/// What the running gateway has not shipped yet. Without one, everything was just brought in; but what the gateways of
+/// others have not shipped to the centre, the centre cannot know.
 async fn pending(config: &Config) -> Pending {
     let now = Clock::System.now();
     match ask_status(&config.paths.control_socket).await {
+        Err(_) if config.store.kind == StoreKind::ClickHouse && !config.role.gateway => {
+            Pending { complete_up_to: None, waiting: Vec::new() }
+        }
         Err(_) => Pending::nothing(now),
         Ok(status) => {
             let figure = |name: &str| status.figures.get(name).copied().unwrap_or(0);

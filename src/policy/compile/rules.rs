@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Compiler;
-use crate::access::{CategoryName, Host, HostName, ListName, Protocol, RuleName, Scheme};
+use crate::access::{CategoryName, Host, HostName, ListName, RuleName, Scheme};
 use crate::config::network;
 use crate::config::suggest::did_you_mean;
 use crate::config::written::At;
@@ -11,8 +11,9 @@ use crate::lists::Candidate;
 use crate::policy::action::Duties;
 use crate::policy::judge::{DEFAULT_RULE, MAX_RULES};
 use crate::policy::labels::{Category, RuleSummary};
+use crate::policy::protocols::{every_protocol, protocol_words, protocols_of};
 use crate::policy::rule::{
-    AddressEntry, HostEntry, MAX_GROUPS, Place, Rule, Set, UrlEntry, Verdict, What, When, protocol_index, scheme_index,
+    AddressEntry, HostEntry, MAX_GROUPS, Place, Rule, Set, UrlEntry, Verdict, What, When, scheme_index,
 };
 use crate::policy::target::target_of_url;
 use crate::policy::written::{Texts, WrittenPorts, WrittenRule};
@@ -176,8 +177,8 @@ impl Compiler<'_> {
                 (a, b)
             })
             .collect();
-        what.protocols = self.words(&w.protocols, "protocol", &PROTOCOLS, |p| (p.as_str(), protocol_index(p)));
-        what.schemes = self.words(&w.schemes, "scheme", Scheme::ALL, |s| (s.as_str(), scheme_index(s)));
+        what.protocols = self.protocols(&w.protocols);
+        what.schemes = self.schemes(&w.schemes);
         let names = [&w.categories, &w.lists, &w.hosts, &w.urls, &w.addresses].iter().any(|kind| kind.is_some());
         let narrowed = w.ports.is_some() || w.protocols.is_some() || w.schemes.is_some();
         match (what.all, names) {
@@ -297,30 +298,41 @@ impl Compiler<'_> {
         }
     }
 
-    fn words<T: Copy>(
-        &mut self,
-        texts: &Option<At<Texts>>,
-        kind: &str,
-        known: &[T],
-        word: impl Fn(T) -> (&'static str, usize),
-    ) -> Set {
-        let mut set = Set::default();
-        for text in written(texts) {
-            match known.iter().map(|&k| word(k)).find(|(name, _)| *name == text.value) {
-                Some((_, index)) => set.insert(index),
+    /// Plain words are joined; those with `!` are taken away, from everything where there is no plain one.
+    fn protocols(&mut self, texts: &Option<At<Texts>>) -> Set {
+        let (mut plain, mut without) = (Set::default(), Set::default());
+        for At { value, span } in written(texts) {
+            let (word, set) = value.strip_prefix('!').map_or((value.as_str(), &mut plain), |word| (word, &mut without));
+            match protocols_of(word) {
+                Some(meant) => *set = set.union(meant),
                 None => {
-                    let help = did_you_mean(&text.value, known.iter().map(|&k| word(k).0));
-                    self.document.problem(&text.span, format!("there is no {kind} `{}`", text.value), help);
+                    let help = did_you_mean(word, protocol_words());
+                    self.document.problem(span, format!("there is no protocol `{word}`"), help);
+                }
+            }
+        }
+        let wanted = if plain.is_any() { every_protocol() } else { plain };
+        let set = if without.is_any() { plain } else { wanted.without(without) };
+        if let Some(at) = texts.as_ref().filter(|_| set.is_any() && !without.is_any()) {
+            self.document.problem(&at.span, "this leaves no protocol", "what stands behind `!` takes all of it away");
+        }
+        set
+    }
+
+    fn schemes(&mut self, texts: &Option<At<Texts>>) -> Set {
+        let mut set = Set::default();
+        for At { value, span } in written(texts) {
+            match value.parse::<Scheme>() {
+                Ok(scheme) => set.insert(scheme_index(scheme)),
+                Err(_) => {
+                    let help = did_you_mean(value, Scheme::ALL.iter().map(|scheme| scheme.as_str()));
+                    self.document.problem(span, format!("there is no scheme `{value}`"), help);
                 }
             }
         }
         set
     }
 }
-
-/// What a rule can ask for: `unseen` is no protocol that anybody speaks.
-pub(in crate::policy) const PROTOCOLS: [Protocol; 4] =
-    [Protocol::Http, Protocol::Tls, Protocol::Other, Protocol::Silent];
 
 fn written(texts: &Option<At<Texts>>) -> impl Iterator<Item = &At<String>> {
     texts.iter().flat_map(|at| &at.value)
