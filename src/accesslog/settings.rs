@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::aside::Dates;
+use super::proof::Proofs;
 use crate::access::{CollegeCode, GatewayName};
 use crate::config::{Config, OnFull, StoreKind};
 
@@ -61,6 +62,8 @@ pub struct ShipSettings {
     pub retry_longest: Duration,
     /// Rows with other dates go to quarantine.
     pub dates: Dates,
+    /// What seals the segments before they are forgotten; `None`: nothing is provable.
+    pub proofs: Option<Proofs>,
 }
 
 impl ShipSettings {
@@ -99,6 +102,7 @@ impl Default for ShipSettings {
             retry_first: Duration::from_millis(200),
             retry_longest: Duration::from_secs(30),
             dates: Dates::default(),
+            proofs: None,
         }
     }
 }
