@@ -71,12 +71,17 @@ impl ShipSettings {
     /// batches.
     pub fn of(config: &Config) -> Self {
         let server = &config.store.server;
+        // A day more: what is older goes as soon as it arrives.
+        let days = |days: u32| Duration::from_secs((u64::from(days) + 1) * 86_400);
+        let retention = &config.retention;
+        let dates = Dates { accesses: days(retention.accesses_days), connections: days(retention.connections_days) };
         match config.store.kind {
-            StoreKind::Embedded => ShipSettings::default(),
+            StoreKind::Embedded => ShipSettings { dates, ..ShipSettings::default() },
             StoreKind::ClickHouse => ShipSettings {
                 interval: server.batch,
                 batch_rows: server.batch_rows,
                 keep: server.keep,
+                dates,
                 ..ShipSettings::default()
             },
         }
