@@ -15,8 +15,8 @@ use ecluse::clock::Clock;
 use ecluse::config::{Config, starter};
 use ecluse::dns::Transport;
 use ecluse::gateway::{Asker, Gateway, Reply, Snapshot};
-use ecluse::lists::{Catalogue, Image};
 use ecluse::listen::DatagramDoor;
+use ecluse::lists::{Catalogue, Image};
 use ecluse::origin::{Guard, Resolver};
 use ecluse::policy::Ruleset;
 

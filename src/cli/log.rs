@@ -66,6 +66,9 @@ struct SharedArgs {
     /// The age identity that opens the sealed names
     #[arg(long, value_name = "IDENTITY")]
     unseal: Option<PathBuf>,
+    /// A device's name, with --stream connections
+    #[arg(long)]
+    device: Option<String>,
     /// A category, as lists name it: adult, malware…
     #[arg(long)]
     category: Option<String>,
@@ -101,6 +104,7 @@ impl SharedArgs {
             subdomains: self.subdomains,
             client: self.client.clone(),
             person: self.person.clone(),
+            device: self.device.clone(),
             category: self.category.clone(),
             decision: self.decision.clone(),
             rule: self.rule.clone(),

@@ -38,7 +38,7 @@ pub(super) fn greeting(bytes: &[u8]) -> Guess<Greeting> {
         Guess::Yes(()) => {}
     }
     let line = match first_line(bytes) {
-        Guess::Yes(line) => &line[4..],
+        Guess::Yes(line) => line.get(4..).unwrap_or_default(),
         Guess::Perhaps => return Guess::Perhaps,
         Guess::No => return Guess::No,
     };

@@ -22,6 +22,8 @@ const KNOWN: [&[u8]; 9] = [b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTION
 pub(super) struct RequestLine {
     start: usize,
     searched: usize,
+    /// It is no request, whatever follows.
+    is_other: bool,
     /// The line is whole and HTTP's: its fields are being read.
     is_http: bool,
     /// Where the next field begins; at first, what is left of the line.
@@ -71,9 +73,15 @@ impl Method {
 
 impl RequestLine {
     pub fn look(&mut self, bytes: &[u8]) -> Guess<Protocol> {
-        if self.is_http {
-            return self.look_at_fields(bytes);
+        if self.is_other {
+            return Guess::No;
         }
+        let guess = if self.is_http { self.look_at_fields(bytes) } else { self.look_at_line(bytes) };
+        self.is_other = guess == Guess::No;
+        guess
+    }
+
+    fn look_at_line(&mut self, bytes: &[u8]) -> Guess<Protocol> {
         match self.read(bytes) {
             Line::Whole(line, method) if ends_in_http1(line) || (method.is_known() && ends_in_some_http(line)) => {
                 match method {
@@ -123,6 +131,9 @@ impl RequestLine {
         if self.is_http {
             // The line is whole: what it asks is read by who serves it.
             return Signature::of(Protocol::Http);
+        }
+        if self.is_other {
+            return Signature::of(Protocol::Other);
         }
         match self.read(bytes) {
             Line::Begun => Signature::faulty(Protocol::Http, fault),

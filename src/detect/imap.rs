@@ -9,12 +9,16 @@ const TAG_MAX: usize = 16;
 const FIRST: [&[u8]; 7] = [b"CAPABILITY", b"LOGIN", b"AUTHENTICATE", b"STARTTLS", b"ID", b"NOOP", b"LOGOUT"];
 
 pub(super) fn client(bytes: &[u8]) -> Guess {
-    line_is(bytes, |line| {
-        let mut words = words(line);
-        let (tag, command) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let tagged = (1..=TAG_MAX).contains(&tag.len()) && tag.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'.');
-        tagged && FIRST.iter().any(|first| command.eq_ignore_ascii_case(first))
-    })
+    let is_tag = |word: &[u8]| word.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'.');
+    let Some(end) = bytes.iter().take(TAG_MAX + 1).position(|&b| b == b' ') else {
+        return if bytes.len() <= TAG_MAX && is_tag(bytes) { Guess::Perhaps } else { Guess::No };
+    };
+    let (tag, command) = (&bytes[..end], &bytes[end + 1..]);
+    let begins = Guess::when(!tag.is_empty() && is_tag(tag)).and(Guess::begins_with_one(command, &FIRST));
+    begins.and(line_is(command, |line| {
+        let command = words(line).next().unwrap_or_default();
+        FIRST.iter().any(|first| command.eq_ignore_ascii_case(first))
+    }))
 }
 
 pub(super) fn server(bytes: &[u8]) -> Guess {

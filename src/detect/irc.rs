@@ -6,7 +6,8 @@ pub(super) fn client(bytes: &[u8]) -> Guess {
     let starts: [&[u8]; 4] = [b"NICK ", b"PASS ", b"CAP LS", b"USER "];
     Guess::begins_with_one(bytes, &starts).and(line_is(bytes, |line| {
         // `USER name` alone is FTP's: here come a mode, an unused word and a real name.
-        !line[..5].eq_ignore_ascii_case(b"USER ") || words(line).count() >= 5
+        let mut words = words(line);
+        !words.next().is_some_and(|first| first.eq_ignore_ascii_case(b"USER")) || words.count() >= 4
     }))
 }
 

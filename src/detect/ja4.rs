@@ -11,6 +11,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use super::client_hello::{ALPN, SERVER_NAME, SUPPORTED_VERSIONS};
 use super::reader::Reader;
 use super::{Detector, Step, dtls};
+use crate::access::Carrier;
 
 const SIGNATURE_ALGORITHMS: u16 = 13;
 /// `t13d1516h2_` and twice twelve digits with a `_` between.
@@ -27,8 +28,10 @@ impl Ja4 {
     pub fn of_stream(first_bytes: &[u8]) -> Option<Ja4> {
         let mut detector = Detector::default();
         match detector.look(first_bytes) {
-            Step::Done(_) => Hello::read(detector.handshake.hello(first_bytes)?, Over::Tcp)?.fingerprint(Over::Tcp),
-            Step::Need => None,
+            Step::Done(signature) if signature.protocol.carrier() == Carrier::Tls => {
+                Hello::read(detector.handshake.hello(first_bytes)?, Over::Tcp)?.fingerprint(Over::Tcp)
+            }
+            Step::Done(_) | Step::Need => None,
         }
     }
 

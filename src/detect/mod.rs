@@ -121,11 +121,13 @@ impl Detector {
         }
     }
 
-    /// The answer when no more bytes will come, after [`Step::Need`]. `fault` says why not.
+    /// The answer when no more bytes will come, after [`Step::Need`]. `fault` says why not; it stays where the bytes may still
+    /// have begun TLS or HTTP.
     pub fn conclude(&self, bytes: &[u8], fault: Fault) -> Signature {
         match bytes.first() {
             None => Signature::of(Protocol::Silent),
             Some(&(tls::FIRST_TYPE..=tls::LAST_TYPE)) => self.handshake.conclude(bytes, fault),
+            Some(0x80..) if ssl2::look(bytes) == Guess::No => Signature::of(Protocol::Other),
             Some(0x80..) => Signature::faulty(Protocol::Other, fault),
             Some(_) => self.request.conclude(bytes, fault),
         }

@@ -1,4 +1,4 @@
-//! STUN and TURN (RFC 8489 §5): two zero bits, a length in words of four, and the magic cookie. The older form without a
+//! STUN and TURN (RFC 8489 §5): two zero bits, a length, and the magic cookie. The older form without a
 //! cookie (RFC 3489) is not told from chance.
 
 use super::guess::Guess;
@@ -12,12 +12,10 @@ pub(super) fn client(bytes: &[u8]) -> Guess {
     message(bytes).or(framed.and(message(bytes.get(2..).unwrap_or_default())))
 }
 
+/// Alone in its datagram, so that its length says all. WhatsApp's is no multiple of four.
 pub(super) fn datagram(bytes: &[u8]) -> Guess {
-    let length = bytes.get(2..4).map(|length| usize::from(length[0]) * 0x100 + usize::from(length[1]));
-    match message(bytes) {
-        Guess::Yes(()) => Guess::when(length.is_some_and(|length| bytes.len() >= HEADER + length)),
-        _ => Guess::No,
-    }
+    let length = bytes.get(2..4).map_or(0, |length| usize::from(length[0]) * 0x100 + usize::from(length[1]));
+    Guess::when(bytes.len() == HEADER + length && bytes[0] < 0x40 && bytes[4..8] == COOKIE)
 }
 
 fn message(bytes: &[u8]) -> Guess {

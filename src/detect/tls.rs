@@ -18,7 +18,6 @@ const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 
 pub(super) const CLIENT_HELLO: u8 = 1;
-const SERVER_HELLO: u8 = 2;
 
 const RECORD_HEADER: usize = 5;
 pub(super) const MESSAGE_HEADER: usize = 4;
@@ -54,7 +53,8 @@ impl Handshake {
         match RecordHeader::read(bytes) {
             Header::Is(header) if header.kind == HANDSHAKE => {}
             Header::Is(_) => return Signature::faulty(Protocol::Tls, Fault::NoHello),
-            Header::Cut | Header::None => return Signature::faulty(Protocol::Other, fault),
+            Header::Cut => return Signature::faulty(Protocol::Other, fault),
+            Header::None => return Signature::of(Protocol::Other),
         }
         match self.message.split_at_checked(MESSAGE_HEADER) {
             Some((_, body)) => ClientHello { body, whole: Err(fault), form: Form::Stream }.signature(),
@@ -64,7 +64,7 @@ impl Handshake {
 
     /// The body of a whole ClientHello, where that is what was read: `bytes` are those that were.
     pub fn hello<'a>(&'a self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        let record = bytes.get(RECORD_HEADER..).unwrap_or_default();
+        let record = bytes.strip_prefix(&[HANDSHAKE])?.get(RECORD_HEADER - 1..)?;
         let message = if self.message.is_empty() { record } else { &self.message };
         let end = message_end(*message.first_chunk()?);
         message.get(MESSAGE_HEADER..end).filter(|_| message[0] == CLIENT_HELLO)
@@ -122,19 +122,12 @@ impl Handshake {
     }
 }
 
-/// A server's records: two headers that make sense, or the first message of a handshake.
+/// A server's first record. It says no name, and is believed by nobody who lets pass: one header is enough.
 pub(super) fn server(bytes: &[u8]) -> Guess {
     match RecordHeader::read(bytes) {
         Header::None => Guess::No,
         Header::Cut => Guess::Perhaps,
-        Header::Is(header) if header.kind == HANDSHAKE => {
-            Guess::at(bytes, RECORD_HEADER, |[kind]| kind == SERVER_HELLO)
-        }
-        Header::Is(header) => match look_at_middle(bytes, header) {
-            Guess::Yes(_) => Guess::Yes(()),
-            Guess::Perhaps => Guess::Perhaps,
-            Guess::No => Guess::No,
-        },
+        Header::Is(_) => Guess::Yes(()),
     }
 }
 

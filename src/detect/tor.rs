@@ -38,6 +38,16 @@ mod tests {
             assert_eq!(from_client(hello(&[server_name(name), alpn(&["h2"])])), Tls, "{name} with ALPN");
             assert_eq!(from_client(hello(&[server_name(name), (35, vec![])])), Tls, "{name} with a ticket");
         }
+        // As Tor makes them: the length first, then each letter. Half are told from words.
+        let mut state = 1u64;
+        let mut dice = move |sides: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % sides
+        };
+        let mut letter = move |_| b"abcdefghijklmnopqrstuvwxyz234567"[dice(32) as usize];
+        let labels = (0..2200).map(|i| (0..4 + i % 22).map(&mut letter).collect::<Vec<u8>>());
+        let told = labels.filter(|label| super::is_random(label)).count();
+        assert!((1000..1300).contains(&told), "{told} of 2200");
         for name in [
             "www.tv5monde.com",
             "www.radio24.com",

@@ -127,7 +127,10 @@ fn hints(data: &[u8]) -> Option<Vec<IpAddr>> {
         match key {
             4 => found.extend(value.chunks_exact(4).filter_map(|b| <[u8; 4]>::try_from(b).ok()).map(IpAddr::from)),
             6 => found.extend(
-                value.chunks_exact(16).filter_map(|b| <[u8; 16]>::try_from(b).ok()).map(|b| IpAddr::from(b).to_canonical()),
+                value
+                    .chunks_exact(16)
+                    .filter_map(|b| <[u8; 16]>::try_from(b).ok())
+                    .map(|b| IpAddr::from(b).to_canonical()),
             ),
             _ => {}
         }
@@ -143,7 +146,8 @@ fn freed(wire: &[u8], rewriting: Rewriting, is_public: &impl Fn(IpAddr) -> bool)
     for records in [&mut message.answers, &mut message.authorities] {
         records.retain_mut(|record| {
             let of = record.record_type();
-            let (RData::HTTPS(hickory_proto::rr::rdata::HTTPS(service)) | RData::SVCB(service)) = &mut record.data else {
+            let (RData::HTTPS(hickory_proto::rr::rdata::HTTPS(service)) | RData::SVCB(service)) = &mut record.data
+            else {
                 return true;
             };
             let freed = free(service, rewriting, is_public);

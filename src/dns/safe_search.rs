@@ -20,8 +20,13 @@ pub struct SafeNames {
     moderate: HostName,
 }
 
-const YOUTUBE: [&str; 5] =
-    ["www.youtube.com", "m.youtube.com", "youtubei.googleapis.com", "youtube.googleapis.com", "www.youtube-nocookie.com"];
+const YOUTUBE: [&str; 5] = [
+    "www.youtube.com",
+    "m.youtube.com",
+    "youtubei.googleapis.com",
+    "youtube.googleapis.com",
+    "www.youtube-nocookie.com",
+];
 
 impl Default for SafeNames {
     fn default() -> Self {

@@ -11,8 +11,10 @@
 
 mod allowances;
 pub mod answer;
+mod asking;
 mod body;
 mod client_io;
+mod client_row;
 mod connection;
 pub mod control;
 mod counted;
@@ -57,8 +59,8 @@ use crate::tasks;
 
 use allowances::Allowances;
 use control::Rejected;
-pub use dns::{Asker, Reply};
 use dns::NameGuard;
+pub use dns::{Asker, Reply};
 use flows::{AccessFlows, ConnectionFlows};
 use headers::ViaName;
 use origins::IdleLinks;

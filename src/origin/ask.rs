@@ -116,8 +116,7 @@ async fn exchange(server: SocketAddr, query: &Query, until: Instant) -> io::Resu
 
 /// `None`: it must be asked over TCP.
 async fn by_datagram(server: SocketAddr, query: &Query, message: &[u8]) -> io::Result<Option<Vec<u8>>> {
-    let any: IpAddr =
-        if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     // A socket of its own for each question: its port is random. Connected, it hears of a closed port at once.
     let socket = UdpSocket::bind((any, 0)).await?;
     socket.connect(server).await?;

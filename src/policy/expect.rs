@@ -157,7 +157,10 @@ impl Compiler<'_> {
             target,
             at: at_time,
             decision,
-            shown: format!("{who} → {what}"),
+            shown: match &w.protocol {
+                Some(protocol) => format!("{who} → {what} ({})", protocol.value),
+                None => format!("{who} → {what}"),
+            },
             place: self.document.problem_at(place_at.map_or(at, |url| &url.span), "", ""),
             rule: w.rule.map(|at| at.value),
             category: w.category.map(|at| at.value),

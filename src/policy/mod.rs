@@ -57,8 +57,8 @@ pub use action::{
 pub use expect::Tried;
 pub use explain::{Considered, Explanation};
 pub use judge::LookedUp;
-pub use names::{NameLimits, Youtube};
 pub use labels::{Category, Group, Language, RuleSummary};
+pub use names::{NameLimits, Youtube};
 pub use people::People;
 pub use ruleset::{RefusedCategory, Ruleset};
 pub use schedule::Hours;

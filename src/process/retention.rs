@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::access::{Stream, Timestamp};
-use crate::accesslog::{purge_sealed, sealed_folder};
+use crate::accesslog::{purge_sealed, purge_set_aside, sealed_folder};
 use crate::audit::retention::{ClockWatch, Durations};
 use crate::audit::trail;
 use crate::clock::Clock;
@@ -49,6 +49,8 @@ async fn delete(store: Option<&Embedded>, config: &Config, now: Timestamp) {
     if let Some(store) = store {
         delete_rows(store, config, durations, now).await;
     }
+    delete_set_aside(config, durations, now).await;
+    forget_questions(config, now).await;
     delete_names(config, durations, now).await;
 }
 
@@ -81,5 +83,34 @@ async fn delete_names(config: &Config, durations: Durations, now: Timestamp) {
         Ok(Ok(files)) => tracing::info!(files, "sealed names past their duration are deleted"),
         Ok(Err(error)) => tracing::error!(%error, "sealed names past their duration are still there"),
         Err(error) => tracing::error!(%error, "sealed names past their duration are still there"),
+    }
+}
+
+/// The trail has its own duration.
+async fn forget_questions(config: &Config, now: Timestamp) {
+    let state = config.paths.state.clone();
+    match tokio::task::spawn_blocking(move || trail::forget_old(&state, now)).await {
+        Ok(Ok(0)) => {}
+        Ok(Ok(months)) => tracing::info!(months, "months of the trail past their duration are deleted"),
+        Ok(Err(error)) => tracing::error!(%error, "months of the trail past their duration are still there"),
+        Err(error) => tracing::error!(%error, "months of the trail past their duration are still there"),
+    }
+}
+
+/// What no store took is kept no longer than what it did.
+async fn delete_set_aside(config: &Config, durations: Durations, now: Timestamp) {
+    let spool = config.journal.directory.clone();
+    let first_kept = move |stream| durations.first_kept(stream, now);
+    let purged = tokio::task::spawn_blocking(move || purge_set_aside(&spool, first_kept)).await;
+    let gone = match purged.map_err(std::io::Error::other).and_then(|gone| gone) {
+        Ok(gone) => gone,
+        Err(error) => return tracing::error!(%error, "rows set aside that are past their duration are still there"),
+    };
+    for gone in gone {
+        tracing::info!(stream = %gone.stream, rows = gone.rows, "rows set aside are past their duration: they are deleted");
+        let kept_days = durations.of(gone.stream);
+        if let Err(error) = trail::purged(&config.paths.state, now, gone.stream, gone.day, gone.rows, kept_days) {
+            tracing::error!(%error, "what was deleted does not stand in the trail");
+        }
     }
 }

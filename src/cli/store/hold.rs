@@ -80,9 +80,9 @@ pub(super) async fn run(args: &HoldArgs, config: &Config) -> anyhow::Result<()> 
 
 fn filter(filters: &Filters, args: &HoldArgs) -> anyhow::Result<Filter> {
     let zone = TimeZone::get("Europe/Paris")?;
-    let mut filter = filters.parse(Clock::System.now(), &zone).map_err(|bad| {
-        anyhow::anyhow!("{}", bad.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-    })?;
+    let mut filter = filters
+        .parse(Clock::System.now(), &zone)
+        .map_err(|bad| anyhow::anyhow!("{}", bad.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
     if let Some(person) = &args.person {
         filter.persons = Some(vec![person.parse::<Pseudonym>().map_err(anyhow::Error::msg)?]);
     }

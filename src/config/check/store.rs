@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use super::super::{Server, Store, StoreKind, default};
 use super::{At, Check, WrittenStore};
 
+/// A file, and where it is named.
+type Place = (PathBuf, Range<usize>);
+
 impl Check<'_> {
     pub(super) fn store(&mut self, written: WrittenStore) -> Store {
         let kind_at = written.kind.as_ref().map(|at| at.span.clone());
@@ -28,7 +31,11 @@ impl Check<'_> {
         let name = |text: &str| {
             let fits = (1..=64).contains(&text.len())
                 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-' || b == b'.');
-            if fits { Ok(text.to_owned()) } else { Err((format!("`{text}` is no name"), "letters, digits, `_`, `-`, `.`")) }
+            if fits {
+                Ok(text.to_owned())
+            } else {
+                Err((format!("`{text}` is no name"), "letters, digits, `_`, `-`, `.`"))
+            }
         };
         let path = |text: Option<At<String>>| {
             text.filter(|at| !at.value.is_empty()).map(|at| (self.directory.join(at.value), at.span))
@@ -85,10 +92,7 @@ impl Check<'_> {
         Some(url.as_str().trim_end_matches('/').to_owned())
     }
 
-    fn identity(
-        &mut self,
-        files: (Option<(PathBuf, Range<usize>)>, Option<(PathBuf, Range<usize>)>),
-    ) -> Option<(PathBuf, PathBuf)> {
+    fn identity(&mut self, files: (Option<Place>, Option<Place>)) -> Option<(PathBuf, PathBuf)> {
         match files {
             (Some((certificate, _)), Some((key, _))) => Some((certificate, key)),
             (None, None) => None,

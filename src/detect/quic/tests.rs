@@ -27,7 +27,7 @@ mod sealed {
     pub fn initial(version: u32, number: u8, frames: &[u8]) -> Vec<u8> {
         let (key, iv, hp) = if version == 1 { V1 } else { V2 };
         let mut payload = frames.to_vec();
-        payload.resize(payload.len().max(1162), 0);
+        payload.resize(payload.len().max(1165), 0);
         let kind = if version == 1 { 0xc0 } else { 0xd0 };
         let length = (payload.len() as u16 + 17) | 0x4000;
         let mut packet =
@@ -204,5 +204,23 @@ fn numbers_have_four_lengths() {
     ] {
         assert_eq!(number_of(&mut Reader(bytes)), Some(number));
         assert_eq!(number_of(&mut Reader(&bytes[..bytes.len() - 1])), None);
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_is_sealed_there_is_an_answer_and_it_is_quic(
+        frames in proptest::collection::vec(proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300), 1..4),
+        starts in proptest::collection::vec(0usize..200, 4),
+    ) {
+        let mut flow = Datagrams::default();
+        for (i, (frames, start)) in frames.iter().zip(starts).enumerate() {
+            // Half of them begin as a piece of a hello.
+            let frames = if start % 2 == 0 { frames.clone() } else { crypto(start, frames) };
+            if let Step::Done(signature) = flow.look(&initial(1, i as u8, &frames)) {
+                proptest::prop_assert_eq!(signature.protocol, Protocol::Quic);
+                break;
+            }
+        }
     }
 }

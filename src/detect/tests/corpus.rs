@@ -187,7 +187,9 @@ fn protocols_that_have_a_name_of_their_own_are_recognised() {
         ("IRC", Protocol::Irc),
     ];
     let (mut all, mut wrong) = (0, Vec::new());
-    for flow in flows.iter().map(Flow::of).filter(Flow::is_sure) {
+    // What was caught in its middle does not show how it began.
+    let begun = flows.iter().filter(|flow| flow["midstream"] != true);
+    for flow in begun.map(Flow::of).filter(Flow::is_sure) {
         let proto = flow.expected("proto").unwrap_or_default();
         let Some((_, protocol)) = names.iter().find(|(name, _)| proto.split('.').next() == Some(*name)) else {
             continue;
@@ -197,8 +199,7 @@ fn protocols_that_have_a_name_of_their_own_are_recognised() {
             wrong.push(flow.told());
         }
     }
-    // Flows that were caught in their middle are among them.
-    at_most(&wrong, all, 30, 100);
+    at_most(&wrong, all, 20, 100);
 }
 
 /// nDPI's answer as the specification has it: nDPI writes `d` whether there is a name or not, and `ht` for `http/1.1`,

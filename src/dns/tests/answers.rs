@@ -19,11 +19,15 @@ fn keys(message: &Message) -> Vec<SvcParamKey> {
 
 #[test]
 fn an_answer_without_anything_to_hide_goes_on_byte_for_byte() {
-    let message = answer("www.example.fr.", RecordType::A, vec![
-        Record::from_rdata(name("www.example.fr."), 60, RData::CNAME(CNAME(name("cdn.example.net.")))),
-        a("cdn.example.net.", 300, "192.0.2.7"),
-        rrsig("cdn.example.net.", RecordType::A),
-    ]);
+    let message = answer(
+        "www.example.fr.",
+        RecordType::A,
+        vec![
+            Record::from_rdata(name("www.example.fr."), 60, RData::CNAME(CNAME(name("cdn.example.net.")))),
+            a("cdn.example.net.", 300, "192.0.2.7"),
+            rrsig("cdn.example.net.", RecordType::A),
+        ],
+    );
     let wire = message.to_vec().unwrap();
     let stored = rewrite(&wire, PLAIN, is_public).unwrap();
     let asked = question("WWW.example.FR.", RecordType::A, true);
@@ -40,18 +44,26 @@ fn an_answer_without_anything_to_hide_goes_on_byte_for_byte() {
 #[test]
 fn ech_is_taken_out_and_with_it_what_proved_the_record() {
     let of = RecordType::HTTPS;
-    let mandatory = (SvcParamKey::Mandatory, SvcParamValue::Mandatory(Mandatory(vec![SvcParamKey::Alpn, SvcParamKey::EchConfigList])));
-    let message = answer("example.fr.", of, vec![
-        https("example.fr.", vec![mandatory, alpn(&["h3", "h2"]), ech()]),
-        rrsig("example.fr.", of),
-        rrsig("other.fr.", of),
-    ]);
+    let mandatory = (
+        SvcParamKey::Mandatory,
+        SvcParamValue::Mandatory(Mandatory(vec![SvcParamKey::Alpn, SvcParamKey::EchConfigList])),
+    );
+    let message = answer(
+        "example.fr.",
+        of,
+        vec![
+            https("example.fr.", vec![mandatory, alpn(&["h3", "h2"]), ech()]),
+            rrsig("example.fr.", of),
+            rrsig("other.fr.", of),
+        ],
+    );
     let asked = question("example.fr.", of, true);
     let read = reply(&rewritten(&message, PLAIN), &asked);
     assert_eq!(keys(&read), [SvcParamKey::Mandatory, SvcParamKey::Alpn]);
     assert_eq!(service(&read).svc_params[0].1, SvcParamValue::Mandatory(Mandatory(vec![SvcParamKey::Alpn])));
     assert_eq!(service(&read).svc_params[1], alpn(&["h3", "h2"]), "HTTP/3 stays where policy leaves it");
-    let signatures: Vec<_> = read.answers.iter().filter(|r| r.record_type() == RecordType::RRSIG).map(|r| r.name.to_string()).collect();
+    let signatures: Vec<_> =
+        read.answers.iter().filter(|r| r.record_type() == RecordType::RRSIG).map(|r| r.name.to_string()).collect();
     assert_eq!(signatures, ["other.fr."], "the signature over the altered set is gone, another's stays");
     assert!(!read.metadata.authentic_data);
 }
@@ -77,7 +89,10 @@ fn http3_is_taken_out_where_policy_says_so() {
 #[test]
 fn an_answer_from_outside_never_leads_inside() {
     let hint = |address: &str| {
-        (SvcParamKey::Ipv4Hint, SvcParamValue::Ipv4Hint(IpHint(vec![A(address.parse().unwrap()), A([192, 0, 2, 1].into())])))
+        (
+            SvcParamKey::Ipv4Hint,
+            SvcParamValue::Ipv4Hint(IpHint(vec![A(address.parse().unwrap()), A([192, 0, 2, 1].into())])),
+        )
     };
     for (of, records) in [
         (RecordType::A, vec![a("evil.fr.", 60, "10.0.0.1")]),
@@ -147,7 +162,7 @@ fn what_does_not_fit_the_client_is_cut_and_said_to_be() {
     plain[11] = 0;
     let (length, cut, records) = sent(&plain, Transport::Datagram);
     assert!(length <= 512 && cut && records == 0, "without EDNS 512 bytes");
-    assert_eq!(sent(&plain, Transport::Stream), (26 + 60 * 16, false, 60));
+    assert_eq!(sent(&plain, Transport::Stream), (25 + 60 * 16, false, 60));
 }
 
 #[test]
@@ -165,15 +180,26 @@ fn an_alias_says_both_names_and_an_unsafe_record_never() {
     let limits = crate::policy::NameLimits { safe_search: true, ..Default::default() };
     let names = SafeNames::default();
     let target = names.of(&host("www.google.fr"), limits).unwrap();
-    let safe = rewritten(&answer("forcesafesearch.google.com.", RecordType::A, vec![a("forcesafesearch.google.com.", 86_400, "216.239.38.120")]), PLAIN);
+    let safe = rewritten(
+        &answer(
+            "forcesafesearch.google.com.",
+            RecordType::A,
+            vec![a("forcesafesearch.google.com.", 86_400, "216.239.38.120")],
+        ),
+        PLAIN,
+    );
     let told = |of: RecordType| {
         let asked = question("www.GOOGLE.fr.", of, true);
         let key = Question::parse(&asked).unwrap().key(Variant { safe: true, ..Variant::default() });
-        reply(&alias(&key, target, &safe).unwrap(), &asked)
+        reply(&alias(&key, target, &safe.addresses, safe.ttl).unwrap(), &asked)
     };
     let read = told(RecordType::A);
-    let shown: Vec<String> = read.answers.iter().map(|r| format!("{} {} {}", r.name.to_string().to_lowercase(), r.ttl, r.data)).collect();
-    assert_eq!(shown, ["www.google.fr. 300 forcesafesearch.google.com.", "forcesafesearch.google.com. 300 216.239.38.120"]);
+    let shown: Vec<String> =
+        read.answers.iter().map(|r| format!("{} {} {}", r.name.to_string().to_lowercase(), r.ttl, r.data)).collect();
+    assert_eq!(
+        shown,
+        ["www.google.fr. 300 forcesafesearch.google.com.", "forcesafesearch.google.com. 300 216.239.38.120"]
+    );
     assert!(!read.metadata.authentic_data);
     assert_eq!(told(RecordType::HTTPS).answers.len(), 1, "the alias alone");
 }

@@ -93,7 +93,10 @@ fn what_is_remembered_is_bounded_for_each_client_and_in_all() {
         given.remember(one, &host("a.fr"), &[address], i * SECOND, now);
     }
     assert_eq!(given.len(), 512);
-    assert!(given.name(one, IpAddr::from((0xc000_0000u32 + 1999).to_be_bytes()), now).is_some(), "what lasts longest stays");
+    assert!(
+        given.name(one, IpAddr::from((0xc000_0000u32 + 1999).to_be_bytes()), now).is_some(),
+        "what lasts longest stays"
+    );
     for i in 0..5000u32 {
         let client = IpAddr::from((0x0a01_0000 + i).to_be_bytes());
         given.remember(client, &host("a.fr"), &[ip("192.0.2.1")], SECOND, now + i * SECOND / 1000);
@@ -132,7 +135,13 @@ fn search_engines_are_answered_by_the_names_under_which_they_filter() {
         assert_eq!(shown(asked, safe), expected, "{asked}");
         assert_eq!(shown(asked, NameLimits::default()), "-", "{asked}");
     }
-    for asked in ["www.youtube.com", "m.youtube.com", "youtubei.googleapis.com", "youtube.googleapis.com", "www.youtube-nocookie.com"] {
+    for asked in [
+        "www.youtube.com",
+        "m.youtube.com",
+        "youtubei.googleapis.com",
+        "youtube.googleapis.com",
+        "www.youtube-nocookie.com",
+    ] {
         assert_eq!(shown(asked, strict), "restrict.youtube.com");
         assert_eq!(shown(asked, moderate), "restrictmoderate.youtube.com");
     }

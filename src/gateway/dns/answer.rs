@@ -220,7 +220,18 @@ fn refuse_message(message: &[u8], fault: Fault, is_ours: bool, out: &mut Vec<u8>
     out.clear();
     // `Fault::Silence` was everything shorter than a header.
     out.extend_from_slice(&message[..2]);
-    out.extend_from_slice(&[0x80 | (message[2] & 0x79), 0x80 | rcode, 0, 0, 0, 0, 0, 0, 0, u8::from(extended.is_some())]);
+    out.extend_from_slice(&[
+        0x80 | (message[2] & 0x79),
+        0x80 | rcode,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        u8::from(extended.is_some()),
+    ]);
     out.extend_from_slice(extended.as_ref().map_or(&[][..], |opt| &opt[..]));
     Reply::Now
 }

@@ -26,7 +26,7 @@ fn every_problem_of_a_policy_is_told_at_once() {
             "there is no list `t/adlt` (did you mean `t/adult`?)",
             "`exa mple.fr` is no host: the host contains a character that no host name has (a name such as \"example.fr\" (covers its subdomains) or \"*.example.fr\" (only those))",
             "`10.0.0.1` is an address (write it under `addresses`: [\"10.0.0.1\"])",
-            "there is no protocol `htp` (did you mean `http`?)",
+            "there is no protocol `htp` (did you mean `ftp`?)",
             "there is no scheme `ftp` (one of: http, https, tunnel)",
             "this is no port (as in 443 or \"8000-8100\")",
             "this is no port (as in 443 or \"8000-8100\")",

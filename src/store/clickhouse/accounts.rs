@@ -30,7 +30,9 @@ pub fn gateway(plan: &Plan, gateway: &GatewayName, college: &CollegeCode, secret
     let (on, account, database) = (plan.on_cluster(), account_of(gateway), &plan.database);
     let identified = match secret {
         Secret::Password(password) => format!("sha256_hash BY '{}'", sha256(password)),
-        Secret::Certificate(name) => format!("ssl_certificate CN '{}'", name.replace('\\', "\\\\").replace('\'', "\\'")),
+        Secret::Certificate(name) => {
+            format!("ssl_certificate CN '{}'", name.replace('\\', "\\\\").replace('\'', "\\'"))
+        }
     };
     let mut all = vec![format!(
         "CREATE USER OR REPLACE `{account}`{on} IDENTIFIED WITH {identified} SETTINGS SQL_college = '{college}' CONST"
@@ -64,9 +66,7 @@ pub fn reader(plan: &Plan, college: Option<&CollegeCode>) -> Vec<String> {
     for table in ["accesses", "connections", GAPS, HOURLY] {
         all.push(format!("GRANT{on} SELECT, SHOW COLUMNS ON `{database}`.{table} TO `{role}`"));
         for local in locals(plan, table) {
-            all.push(format!(
-                "CREATE ROW POLICY OR REPLACE `{role}`{on} ON {local} USING {condition} TO `{role}`"
-            ));
+            all.push(format!("CREATE ROW POLICY OR REPLACE `{role}`{on} ON {local} USING {condition} TO `{role}`"));
         }
     }
     all.push(format!(

@@ -115,8 +115,7 @@ fn roots(authority: Option<&Path>) -> Result<RootCertStore, OpenError> {
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, OpenError> {
-    let read: Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(file).map_err(|e| unreadable(file, &e))?.collect();
+    let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).map_err(|e| unreadable(file, &e))?.collect();
     match read {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         Ok(_) => Err(unreadable(file, &"no certificate stands in it")),

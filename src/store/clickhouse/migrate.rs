@@ -3,8 +3,8 @@
 //! A step that was released is never changed: a later one alters what it made. Durations are no step: they are set anew
 //! whenever the policy's differ from the tables'.
 
-use super::read::all;
 use super::columns::{Column, Definition, Line};
+use super::read::all;
 use super::schema::{GAPS, HOURLY, Plan, counted};
 use super::select::{Statement, Value};
 use super::{ClickHouse, OpenError};

@@ -165,8 +165,7 @@ impl ClickHouse {
         body: &[Bytes],
     ) -> Result<(), StoreError> {
         let database = &self.0.server.database;
-        let sql =
-            format!("INSERT INTO `{database}`.`{table}` ({}) FORMAT RowBinaryWithNamesAndTypes", names(columns));
+        let sql = format!("INSERT INTO `{database}`.`{table}` ({}) FORMAT RowBinaryWithNamesAndTypes", names(columns));
         let mut last = StoreError::Retry("no endpoint was tried".to_owned());
         for (place, endpoint) in self.endpoints() {
             let (send, answer) = (self.0.server.send, self.0.server.answer);
@@ -215,7 +214,8 @@ impl RecordStore for ClickHouse {
     async fn insert(&self, batch: &Batch) -> Result<(), StoreError> {
         batch.check()?;
         if let Some(row) = batch.rows.iter().find(|row| !schema::has_a_day(row.start())) {
-            let why = format!("{}: the row {:?} starts at {}, which no day part holds", batch.token, row.key(), row.start());
+            let why =
+                format!("{}: the row {:?} starts at {}, which no day part holds", batch.token, row.key(), row.start());
             return Err(StoreError::Poison(why));
         }
         let token = batch.token.to_string();

@@ -72,7 +72,9 @@ impl Plan {
         // `fsync`: acknowledged is on the disk. The defaults leave it to the kernel.
         let window = match self.cluster {
             None => format!("non_replicated_deduplication_window = {WINDOW}"),
-            Some(_) => format!("replicated_deduplication_window = {WINDOW}, replicated_deduplication_window_seconds = 1209600"),
+            Some(_) => {
+                format!("replicated_deduplication_window = {WINDOW}, replicated_deduplication_window_seconds = 1209600")
+            }
         };
         format!("ttl_only_drop_parts = 1, fsync_after_insert = 1, fsync_part_directory = 1, {window}")
     }
@@ -95,9 +97,9 @@ impl Plan {
         let mut all = Vec::new();
         for stream in Stream::ALL {
             let mut parts: Vec<String> = super::columns::columns(*stream).iter().map(column).collect();
-            parts.extend(indexes(*stream).map(|(name, of)| {
-                format!("INDEX {name} {of} TYPE bloom_filter(0.01) GRANULARITY 4")
-            }));
+            parts.extend(
+                indexes(*stream).map(|(name, of)| format!("INDEX {name} {of} TYPE bloom_filter(0.01) GRANULARITY 4")),
+            );
             parts.extend(constraints());
             let body = format!(
                 "({}) ENGINE = {} PARTITION BY toDate(start) ORDER BY (college, person, start) TTL {} SETTINGS {}",
@@ -186,8 +188,12 @@ fn codec(name: &str) -> Option<&'static str> {
 }
 
 fn indexes(stream: Stream) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let of_accesses: &[_] =
-        &[("host_bloom", "host"), ("asked_bloom", "asked"), ("reference_bloom", "reference"), ("person_bloom", "person")];
+    let of_accesses: &[_] = &[
+        ("host_bloom", "host"),
+        ("asked_bloom", "asked"),
+        ("reference_bloom", "reference"),
+        ("person_bloom", "person"),
+    ];
     let of_connections: &[_] = &[("person_bloom", "person"), ("origin_bloom", "origin_address")];
     match stream {
         Stream::Accesses => of_accesses.iter().copied(),
@@ -209,10 +215,12 @@ fn constraints() -> [String; 2] {
     ]
 }
 
-/// Whether the server's `Date` has the day: 1970-01-02 to 2149-06-05. Outside of it a row would lie in another day's part,
-/// and go with it.
+/// Whether the server can keep the day for its time. Its `DateTime` ends in February 2106: where start and duration together
+/// go beyond, they begin anew in 1970, and the row would go as soon as it came. Before 1970 it has no day part of its own.
 pub(super) fn has_a_day(start: Timestamp) -> bool {
-    (1..65_535).contains(&start.day())
+    /// 2100-01-01.
+    const FIRST_WITHOUT: i32 = 47_482;
+    (1..FIRST_WITHOUT).contains(&start.day())
 }
 
 impl Line for GapRow {

@@ -96,6 +96,7 @@ fn conditions(filter: &Filter) -> Conditions {
         ("category = ?", filter.category.as_ref().map(|c| c.as_str().to_owned())),
         ("rule = ?", filter.rule.as_ref().map(|r| r.as_str().to_owned())),
         ("reference = ?", filter.reference.map(|r| r.to_string())),
+        ("device = ?", filter.device.as_deref().map(str::to_owned)),
     ];
     for (term, word) in words {
         if let Some(word) = word {
@@ -176,12 +177,12 @@ pub(super) fn rows(query: &Query, database: &str) -> Statement {
         Order::OldestFirst => "ASC",
         Order::NewestFirst => "DESC",
     };
-    let order = ["start", "college", "gateway", "lane", "sequence", "slice"].map(|c| format!("{c} {direction}")).join(", ");
+    let order =
+        ["start", "college", "gateway", "lane", "sequence", "slice"].map(|c| format!("{c} {direction}")).join(", ");
     let columns = columns(stream);
     // Inside: the last line comes whatever the limit.
     let inner = query.limit.map(|limit| format!(" ORDER BY {order} LIMIT {limit}")).unwrap_or_default();
-    let select =
-        format!("SELECT {} FROM `{database}`.`{stream}` WHERE {}{inner}", names(columns), all.clause());
+    let select = format!("SELECT {} FROM `{database}`.`{stream}` WHERE {}{inner}", names(columns), all.clause());
     until_the_last(&select, columns, &order, all.values)
 }
 
@@ -223,7 +224,9 @@ pub(super) fn counts(question: &Question, database: &str) -> Statement {
     let from_rollup = is_in_the_rollup(question);
     let start = "toUnixTimestamp64Micro(start)";
     let (hour, text) = match question.by {
-        Dimension::Day | Dimension::Hour if from_rollup => ("toInt64(toUnixTimestamp(hour)) * 1000000".to_owned(), "''"),
+        Dimension::Day | Dimension::Hour if from_rollup => {
+            ("toInt64(toUnixTimestamp(hour)) * 1000000".to_owned(), "''")
+        }
         Dimension::Day | Dimension::Hour => (format!("{start} - positiveModulo({start}, 3600000000)"), "''"),
         by => ("toInt64(0)".to_owned(), column_of(by)),
     };
@@ -261,11 +264,16 @@ fn column_of(by: Dimension) -> &'static str {
 
 /// Whether `hourly` knows enough: its columns, and hours that are whole.
 fn is_in_the_rollup(question: &Question) -> bool {
-    let Filter { stream, from, to, client, persons, host, rule, reference, .. } = &question.filter;
+    let Filter { stream, from, to, client, persons, host, rule, reference, device, .. } = &question.filter;
     let is_whole = |at: &Option<Timestamp>| at.is_none_or(|at| at.hour() == at);
-    let has_column = !matches!(question.by, Dimension::Host | Dimension::Rule | Dimension::Protocol | Dimension::Ending);
-    let asks_nothing_else =
-        client.is_none() && persons.is_none() && host.is_none() && rule.is_none() && reference.is_none();
+    let has_column =
+        !matches!(question.by, Dimension::Host | Dimension::Rule | Dimension::Protocol | Dimension::Ending);
+    let asks_nothing_else = client.is_none()
+        && persons.is_none()
+        && host.is_none()
+        && rule.is_none()
+        && reference.is_none()
+        && device.is_none();
     *stream == Stream::Accesses && has_column && asks_nothing_else && is_whole(from) && is_whole(to)
 }
 

@@ -41,7 +41,9 @@ fn answered(bytes: &[u8]) {
     }
     let Ok(message) = Message::from_vec(&out) else { return };
     for record in &message.answers {
-        let (RData::HTTPS(hickory_proto::rr::rdata::HTTPS(service)) | RData::SVCB(service)) = &record.data else { continue };
+        let (RData::HTTPS(hickory_proto::rr::rdata::HTTPS(service)) | RData::SVCB(service)) = &record.data else {
+            continue;
+        };
         for (key, value) in &service.svc_params {
             assert!(*key != SvcParamKey::EchConfigList, "ech came through");
             if let SvcParamValue::Alpn(Alpn(protocols)) = value {

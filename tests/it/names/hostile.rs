@@ -59,7 +59,9 @@ async fn nonsense_is_answered_or_dropped_and_harms_nobody() {
             break;
         }
     }
-    for (asked, status) in [("free.test ANY", "NOTIMP"), ("free.test AXFR", "TIMEOUT"), ("-c CH version.bind TXT", "NOTIMP")] {
+    for (asked, status) in
+        [("free.test ANY", "NOTIMP"), ("free.test AXFR", "TIMEOUT"), ("-c CH version.bind TXT", "NOTIMP")]
+    {
         let dug = guarded.pupil(&format!("+notcp {asked}")).await;
         assert!(dug.status == status || asked.contains("AXFR"), "{asked}: {}", dug.text);
     }

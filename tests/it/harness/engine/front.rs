@@ -59,7 +59,9 @@ impl Front {
         }
         let given = request.headers().get("x-clickhouse-key").and_then(|key| key.to_str().ok());
         if self.key.as_deref().is_some_and(|key| given != Some(key)) {
-            return failed("Code: 516. DB::Exception: Authentication failed: password is incorrect. (AUTHENTICATION_FAILED)");
+            return failed(
+                "Code: 516. DB::Exception: Authentication failed: password is incorrect. (AUTHENTICATION_FAILED)",
+            );
         }
         let query = request.uri().query().unwrap_or_default().as_bytes();
         let mut settings: HashMap<String, String> = url::form_urlencoded::parse(query).into_owned().collect();
@@ -69,9 +71,7 @@ impl Front {
         match statement {
             Some(insert) => insert_rows(directory, settings, insert, compressed, request.into_body()).await,
             None => match request.into_body().collect().await {
-                Ok(body) => {
-                    select(directory, settings, String::from_utf8_lossy(&body.to_bytes()).into_owned()).await
-                }
+                Ok(body) => select(directory, settings, String::from_utf8_lossy(&body.to_bytes()).into_owned()).await,
                 Err(_) => failed("Code: 210. DB::Exception: the request broke off. (NETWORK_ERROR)"),
             },
         }
@@ -176,7 +176,8 @@ async fn select(directory: PathBuf, settings: HashMap<String, String>, statement
                     // The engine writes the header anew for each piece.
                     match &header {
                         None => header = Some(piece[..header_length(&piece)].to_vec()),
-                        Some(header) => drop(piece.drain(..header.len())),
+                        Some(header) if piece.starts_with(header) => drop(piece.drain(..header.len())),
+                        Some(_) => {}
                     }
                 }
                 send.blocking_send(Ok(piece)).is_ok()

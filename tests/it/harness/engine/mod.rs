@@ -58,13 +58,12 @@ impl Engine {
         Engine::start_with_key(directory, arguments, None)
     }
 
-    pub fn start_with_key(
-        directory: &Path,
-        arguments: &'static [&'static str],
-        key: Option<&str>,
-    ) -> Option<Engine> {
+    pub fn start_with_key(directory: &Path, arguments: &'static [&'static str], key: Option<&str>) -> Option<Engine> {
         if library().is_none() {
-            super::skip("engine", "tests/run installs it: `npm pack @chdb/lib-linux-x64-gnu`, unpacked in target/engine");
+            super::skip(
+                "engine",
+                "tests/run installs it: `npm pack @chdb/lib-linux-x64-gnu`, unpacked in target/engine",
+            );
             return None;
         }
         let key = key.map(str::to_owned);
