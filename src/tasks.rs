@@ -62,7 +62,7 @@ mod tests {
             assert!(held.iter().all(|byte| *byte == 1));
         };
         let size = size_of_val(&large);
-        assert!(size >= 4000 && size_of_val(&Watched { what: "large", future: large }) <= size + 16);
+        assert!(size >= 4000 && size_of_val(&Watched { what: "large", future: large }) <= size + 24);
     }
 
     #[tokio::test]
