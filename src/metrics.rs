@@ -36,7 +36,11 @@ impl Gauge {
     }
 
     pub fn up(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.up_by(1);
+    }
+
+    pub fn up_by(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
     }
 
     pub fn down(&self) {
@@ -106,8 +110,12 @@ figures! {
     backlog_age_s: Gauge,
     /// The last acknowledgement of the store: microseconds since 1970 UTC.
     acknowledged_us: Gauge,
-    /// Batches that the store refuses for good; they are set aside in the spool's folder `poison`.
-    poison_batches: Counter,
+    /// Batches that the store refused for good: what lies in the spool's folder `poison`.
+    poison_batches: Gauge,
+    /// Rows whose dates cannot be right: what lies in the spool's folder `quarantine`.
+    quarantined_rows: Gauge,
+    /// Sealed segments that were compressed because they had to wait.
+    segments_compressed: Counter,
     /// What the journal may still write, in bytes: of its own bound, and of the disk.
     journal_left_bytes: Gauge,
     /// Every row that ended before is in the store: microseconds since 1970 UTC.

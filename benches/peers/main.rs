@@ -32,6 +32,8 @@ mod table;
 
 /// How much of everything.
 pub struct Effort {
+    /// Which of the test data.
+    pub archive: &'static str,
     pub rounds: usize,
     pub requests: usize,
     pub large_requests: usize,
@@ -47,6 +49,7 @@ pub struct Effort {
 
 /// Eleven rounds, as ratios that are close want it.
 const WHOLE: Effort = Effort {
+    archive: "ut1-full.tar.zst",
     rounds: 11,
     requests: 20_000,
     large_requests: 4_000,
@@ -59,7 +62,9 @@ const WHOLE: Effort = Effort {
     starts: 5,
     kills: 3,
 };
+/// For a look whether it works.
 const QUICK: Effort = Effort {
+    archive: "ut1-full.tar.zst",
     rounds: 3,
     requests: 4_000,
     large_requests: 800,
@@ -84,7 +89,19 @@ fn main() {
     if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }
-    let effort = if arguments.iter().any(|a| a == "--quick") { QUICK } else { WHOLE };
+    let asked = |option: &str| arguments.iter().any(|argument| argument == option);
+    let mut effort = if asked("--quick") { QUICK } else { WHOLE };
+    if asked("--small-lists") {
+        effort.archive = "ut1-small.tar.zst";
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(measures::all(&effort));
+    runtime.block_on(async {
+        let mut told = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).unwrap();
+        // Whoever stops it early stops what it started, too.
+        tokio::select! {
+            () = measures::all(&effort) => {}
+            _ = told.recv() => eprintln!("stopped"),
+            _ = tokio::signal::ctrl_c() => eprintln!("stopped"),
+        }
+    });
 }

@@ -46,7 +46,7 @@ pub async fn all(effort: &Effort) {
         // The others leave root behind.
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("our own folder");
     }
-    let lists = lists::prepare(&data, folder.path());
+    let lists = lists::prepare(&data, effort.archive, folder.path());
     eprintln!("{} names; refused: one of them", lists.names);
     let names = NameServer::start_at(NAME_SERVER).await;
     for host in lists.popular.iter() {
@@ -60,7 +60,8 @@ pub async fn all(effort: &Effort) {
         hello,
         connector: authority.connector(),
     };
-    let mut bench = Bench { effort, lists, origins, rows: Vec::new(), notes: Vec::new() };
+    let notes = vec![format!("Lists: {}, {} different names, for all that take lists.", effort.archive, lists.names)];
+    let mut bench = Bench { effort, lists, origins, rows: Vec::new(), notes };
     let mut contenders = vec![Contender::ours(bench.our_site(names.address))];
     for program in Program::ALL {
         let Some(version) = program.version() else {
@@ -229,7 +230,8 @@ impl Bench<'_> {
         for round in 0..=self.effort.rounds {
             for subject in subjects {
                 // The first round warms up.
-                let count = if round == 0 { (count / 10).max(8) } else { count };
+                let count = if round == 0 { count / 10 } else { count };
+                let count = (count / subject.share).max(8);
                 let (before, cpu) = (origin.served(), subject.pid.map(tree_cpu));
                 let mut seen = work(subject, count).await;
                 assert_eq!(

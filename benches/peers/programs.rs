@@ -229,7 +229,8 @@ fn compile_squidguard(lists: &Lists, folder: &Path) {
     }
     assert!(database.join("domains.db").exists(), "squidGuard made no database");
     open_to_all(&database);
-    open_to_all(&database.join("domains.db"));
+    let made = [folder, &database].map(|folder| std::fs::read_dir(folder).expect("our own folder"));
+    made.into_iter().flatten().flatten().for_each(|entry| open_to_all(&entry.path()));
 }
 
 /// Debian's own configuration with our port, our list of names, a log and nobody to pass requests on to; its phrases stay off.
@@ -241,7 +242,8 @@ fn configure_e2guardian(lists: &Lists, folder: &Path, port: u16) {
     let mut main = String::new();
     for line in read("e2guardian.conf").lines() {
         let key = line.split('=').next().unwrap_or_default().trim();
-        let ours = ["filterip", "filterports", "httpworkers", "loglocation", "weightedphrasemode"];
+        let ours =
+            ["filterip", "filterports", "httpworkers", "loglocation", "transparenthttpsport", "weightedphrasemode"];
         if !ours.contains(&key) {
             writeln!(main, "{line}").expect("a string takes everything");
         }
@@ -249,9 +251,10 @@ fn configure_e2guardian(lists: &Lists, folder: &Path, port: u16) {
     writeln!(
         main,
         "filterip = 127.0.0.1\nfilterports = {port}\nhttpworkers = 500\nloglocation = '{f}/access.log'\n\
-         weightedphrasemode = 0\npidfilename = '{f}/e2guardian.pid'\ndaemonuser = 'root'\n\
+         transparenthttpsport = {unused}\nweightedphrasemode = 0\npidfilename = '{f}/e2guardian.pid'\ndaemonuser = 'root'\n\
          daemongroup = 'root'",
-        f = folder.display()
+        f = folder.display(),
+        unused = free_port()
     )
     .expect("a string takes everything");
     write(folder, "e2guardian.conf", &main);

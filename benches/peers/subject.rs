@@ -19,6 +19,8 @@ use super::table::Column;
 pub struct Subject {
     pub column: Column,
     pub pid: Option<u32>,
+    /// One in so many of what the others do: it is too slow for more.
+    pub share: usize,
     pub pages: Option<Door>,
     pub tunnels: Option<Door>,
     pub tls: Option<Door>,
@@ -27,12 +29,13 @@ pub struct Subject {
 impl Subject {
     fn whole(column: Column, pid: u32, address: SocketAddr) -> Self {
         let door = Some(Door { proxy: Some(address) });
-        Subject { column, pid: Some(pid), pages: door, tunnels: door, tls: door }
+        let share = if matches!(column, Column::Tinyproxy | Column::Privoxy) { 10 } else { 1 };
+        Subject { column, pid: Some(pid), share, pages: door, tunnels: door, tls: door }
     }
 
     pub fn no_proxy() -> Self {
         let door = Some(Door { proxy: None });
-        Subject { column: Column::NoProxy, pid: None, pages: door, tunnels: door, tls: door }
+        Subject { column: Column::NoProxy, pid: None, share: 1, pages: door, tunnels: door, tls: door }
     }
 
     /// A bare peer has one origin, and is one subject for each.

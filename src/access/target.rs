@@ -26,6 +26,16 @@ text_enum! {
     }
 }
 
+impl HostSource {
+    /// Of what a client asks a proxy for: an address by itself says nothing about whose it is.
+    fn of_asked(host: &Host) -> Self {
+        match host {
+            Host::Name(_) => HostSource::Asked,
+            Host::Address(_) => HostSource::Address,
+        }
+    }
+}
+
 text_enum! {
     /// What the client speaks towards the origin. Each has its reader in [`crate::detect`], which asks them in this order: who
     /// knows with few bytes stands before those who wait for more.
@@ -176,8 +186,8 @@ impl Target {
     pub fn tunnel(host: Host, port: u16) -> Self {
         Target {
             scheme: Scheme::Tunnel,
+            host_source: HostSource::of_asked(&host),
             host,
-            host_source: HostSource::Asked,
             port,
             path_and_query: "".into(),
             address: None,
@@ -189,15 +199,15 @@ impl Target {
     /// A name that was asked of our DNS, of which nothing else is known.
     pub fn name(name: HostName) -> Self {
         // RFC 1035 §4.2: the service that was asked.
-        Target { host_source: HostSource::Dns, ..Target::tunnel(Host::Name(name), 53) }
+        Target { host_source: HostSource::Dns, protocol: Protocol::Dns, ..Target::tunnel(Host::Name(name), 53) }
     }
 
     /// A plain HTTP request.
     pub fn http(host: Host, port: u16, path_and_query: impl Into<Arc<str>>) -> Self {
         Target {
             scheme: Scheme::Http,
+            host_source: HostSource::of_asked(&host),
             host,
-            host_source: HostSource::Asked,
             port,
             path_and_query: path_and_query.into(),
             address: None,

@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 
 use super::disk::LocalDisk;
-use super::inspect::{SegmentPlace, inspect};
+use super::inspect::{SegmentPlace, inspect_start};
 use super::lane;
 use super::ledger::State;
 use crate::access::{Row, Stream};
@@ -23,7 +23,7 @@ pub struct Kept {
 /// Hands over the acknowledged rows of a stream, segment by segment, lane after lane.
 pub fn acknowledged(spool: &Path, stream: Stream, mut visit: impl FnMut(Kept)) -> io::Result<()> {
     for number in lane::numbers(&LocalDisk, spool)? {
-        let folder = spool.join(lane::folder_name(number));
+        let folder = lane::folder(spool, number);
         let ledger = match fs::read(folder.join(lane::ledger_name(stream))) {
             Ok(bytes) => State::read(&bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -34,15 +34,13 @@ pub fn acknowledged(spool: &Path, stream: Stream, mut visit: impl FnMut(Kept)) -
             if segment > acked.segment {
                 break;
             }
-            let mut bytes = match fs::read(folder.join(lane::segment_name(stream, segment))) {
+            let bytes = match fs::read(folder.join(lane::segment_name(stream, segment))) {
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            if segment == acked.segment {
-                bytes.truncate(usize::try_from(acked.offset).unwrap_or(usize::MAX));
-            }
-            let found = inspect(&bytes, SegmentPlace { stream, lane: number, segment });
+            let most = if segment == acked.segment { acked.offset } else { u64::MAX };
+            let found = inspect_start(&bytes, SegmentPlace { stream, lane: number, segment }, most);
             visit(Kept { lane: number, rows: found.rows });
         }
     }

@@ -7,7 +7,8 @@
 //!
 //! ```text
 //! recovered 4211 <crc>                          every intent has its completion; so many rows in the lane
-//! batch 1 512 1 0 1 98304 <crc>                 rows 1 to 512 of the lane, from and to (segment, offset)
+//! sealed 7 <crc>                                every segment up to this one has its root ([`super::proof`])
+//! batch 1 512 1 0 1 98304 1795421700000000 <crc>  rows 1 to 512 of the lane, from and to (segment, offset); when
 //! ack 512 1 98304 1795421700123456 <crc>        the store has everything up to row 512, which ends there; when
 //! ```
 
@@ -37,6 +38,8 @@ pub(super) struct State {
     pub pending: Option<Cut>,
     /// Rows in the lane, once it has been recovered.
     pub recovered: Option<u64>,
+    /// The last segment that has its root.
+    pub sealed: u32,
     /// Since when the store has all that lies before a segment, oldest first.
     pub passed: Vec<(u32, Timestamp)>,
 }
@@ -57,6 +60,8 @@ pub(super) struct Cut {
     pub last: u64,
     pub from: Place,
     pub to: Place,
+    /// When it was cut: which of its rows the store keeps is asked for that instant, however often it is sent.
+    pub at: Timestamp,
 }
 
 /// Longer ledgers are written anew with one line.
@@ -117,6 +122,11 @@ impl Ledger {
         self.sync()
     }
 
+    /// Notes that a segment has its root. Lost in a power cut, the root is found in its chain.
+    pub(super) fn sealed(&mut self, segment: u32) -> io::Result<()> {
+        self.note(&format!("sealed {segment}"))
+    }
+
     fn note(&mut self, line: &str) -> io::Result<()> {
         let line = with_checksum(line);
         self.append(&line)?;
@@ -153,6 +163,9 @@ impl Ledger {
         if let Some(rows) = self.state.recovered {
             text.push_str(&with_checksum(&format!("recovered {rows}")));
         }
+        if self.state.sealed > 0 {
+            text.push_str(&with_checksum(&format!("sealed {}", self.state.sealed)));
+        }
         if let Some(cut) = &self.state.pending {
             text.push_str(&with_checksum(&cut_line(cut)));
         }
@@ -163,8 +176,9 @@ impl Ledger {
     }
 }
 
-fn cut_line(Cut { first, last, from, to }: &Cut) -> String {
-    format!("batch {first} {last} {} {} {} {}", from.segment, from.offset, to.segment, to.offset)
+fn cut_line(Cut { first, last, from, to, at }: &Cut) -> String {
+    let at = at.as_micros();
+    format!("batch {first} {last} {} {} {} {} {at}", from.segment, from.offset, to.segment, to.offset)
 }
 
 fn ack_line(acked: &Acked) -> String {
@@ -193,9 +207,10 @@ impl State {
         let numbers: Vec<u64> = words.map_while(|word| word.parse().ok()).collect();
         let place = |segment: u64, offset| Place { segment: segment as u32, offset };
         match (verb, &numbers[..]) {
-            (Some("batch"), &[first, last, from, from_offset, to, to_offset]) => {
+            (Some("batch"), &[first, last, from, from_offset, to, to_offset, at]) => {
                 let (from, to) = (place(from, from_offset), place(to, to_offset));
-                self.pending = Some(Cut { first, last, from, to });
+                let at = Timestamp::from_micros(at as i64);
+                self.pending = Some(Cut { first, last, from, to, at });
             }
             (Some("ack"), &[last, segment, offset, at]) => {
                 let at = Timestamp::from_micros(at as i64);
@@ -206,6 +221,7 @@ impl State {
                 self.acked = Acked { last, place, at };
                 self.pending = None;
             }
+            (Some("sealed"), &[segment]) => self.sealed = u32::try_from(segment).unwrap_or(self.sealed),
             (Some("recovered"), &[rows]) => self.recovered = Some(rows),
             _ => {}
         }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::aside::Dates;
+use super::proof::Proofs;
 use crate::access::{CollegeCode, GatewayName};
 use crate::config::{Config, OnFull, StoreKind};
 
@@ -58,6 +60,10 @@ pub struct ShipSettings {
     /// First and longest pause before a batch is sent again; each pause is doubled, with jitter.
     pub retry_first: Duration,
     pub retry_longest: Duration,
+    /// Rows with other dates go to quarantine.
+    pub dates: Dates,
+    /// What seals the segments before they are forgotten; `None`: nothing is provable.
+    pub proofs: Option<Proofs>,
 }
 
 impl ShipSettings {
@@ -95,6 +101,8 @@ impl Default for ShipSettings {
             keep: Duration::ZERO,
             retry_first: Duration::from_millis(200),
             retry_longest: Duration::from_secs(30),
+            dates: Dates::default(),
+            proofs: None,
         }
     }
 }

@@ -167,6 +167,9 @@ fn print(e: &Explanation, access: &Access, ruleset: &Ruleset, out: &mut impl Wri
     if let Some(entry) = &e.entry {
         writeln!(out, "  entry       {entry} ({})", e.line.as_deref().unwrap_or("?"))?;
     }
+    if let Some(author) = &e.author {
+        writeln!(out, "  author      {author}")?;
+    }
     if !e.duties.is_empty() {
         writeln!(out, "  duties      {}", e.duties.join(", "))?;
     }

@@ -212,6 +212,33 @@ fn credentials_in_the_url_of_a_parent_proxy_are_refused_and_not_repeated() {
 }
 
 #[test]
+fn our_dns_is_closed_until_it_is_opened_and_never_to_everybody() {
+    let config = checked("").unwrap();
+    assert!(config.listen.dns.is_empty());
+    assert!(config.dns.clients.iter().all(|network| network.addr().is_loopback() || network.prefix_len() >= 7));
+    assert_eq!(config.dns.clients.len(), default::DNS_CLIENTS.len());
+    let config = checked(
+        "[listen]\ndns = [\"10.131.0.1:5300\"]\n[dns]\nrefused = \"block-page\"\nown_addresses = [\"::ffff:10.131.0.1\"]\n\
+         private_names = [\"Intranet.example\"]\n\
+         zones = { \"college.lan\" = [\"10.131.0.2\", \"10.131.0.3:5353\"], \"b.college.lan\" = [\"10.131.0.4\"] }\n",
+    )
+    .unwrap();
+    let name = |text: &str| HostName::parse(text).unwrap();
+    let zone = |text: &str| config.dns.zone(&name(text)).map(|zone| zone.servers[0].to_string());
+    assert_eq!(zone("a.college.lan").as_deref(), Some("10.131.0.2:53"));
+    assert_eq!(zone("a.b.college.lan").as_deref(), Some("10.131.0.4:53"), "the narrowest");
+    assert_eq!(zone("xcollege.lan"), None);
+    assert!(config.dns.may_be_private(&name("www.intranet.example")) && !config.dns.may_be_private(&name("a.example")));
+    assert_eq!(config.dns.own_addresses, ["10.131.0.1".parse::<std::net::IpAddr>().unwrap()]);
+    let found = problems(
+        "[listen]\ndns = [\"0.0.0.0:5300\"]\n[dns]\nclients = [\"0.0.0.0/0\"]\nrefused = \"drop\"\n\
+         own_addresses = [\"gateway\"]\nprivate_names = [\"10.0.0.1\"]\nzones = { \"lan\" = [] }\n",
+    );
+    let lines: Vec<&str> = found.iter().map(|problem| &problem[..2]).collect();
+    assert_eq!(lines, ["2:", "4:", "5:", "6:", "7:", "8:"], "{found:#?}");
+}
+
+#[test]
 fn a_server_for_the_log_is_read_whole_and_nothing_is_sent_in_clear() {
     let config = checked(
         "[store]\nkind = \"clickhouse\"\nendpoints = [\"https://a.example:8443/\", \"http://127.0.0.1:8123\"]\n\

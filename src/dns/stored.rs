@@ -83,11 +83,6 @@ impl Stored {
         self.wire[3] & 15
     }
 
-    /// The message as it is kept: no transaction, no additional section.
-    pub(super) fn wire(&self) -> &[u8] {
-        &self.wire
-    }
-
     pub fn is_authentic(&self) -> bool {
         self.wire[3] & 0x20 != 0
     }

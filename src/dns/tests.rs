@@ -22,12 +22,19 @@ fn host(text: &str) -> HostName {
 
 /// A question as `dig` writes it: EDNS with 1232 bytes, DO where `dnssec`.
 fn question(text: &str, of: RecordType, dnssec: bool) -> Vec<u8> {
-    let mut message = Message::query();
-    message.metadata.id = 0x1234;
-    message.metadata.recursion_desired = true;
-    message.add_query(Query::query(name(text), of));
-    let mut bytes = message.to_vec().unwrap();
-    bytes[11] = 1;
+    let labels: Vec<&[u8]> = text.split_terminator('.').filter(|label| !label.is_empty()).map(str::as_bytes).collect();
+    question_of(&labels, of, dnssec)
+}
+
+fn question_of(labels: &[&[u8]], of: RecordType, dnssec: bool) -> Vec<u8> {
+    let mut bytes = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1];
+    for label in labels {
+        bytes.push(label.len() as u8);
+        bytes.extend_from_slice(label);
+    }
+    bytes.push(0);
+    bytes.extend_from_slice(&u16::from(of).to_be_bytes());
+    bytes.extend_from_slice(&[0, 1]);
     bytes.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, u8::from(dnssec) << 7, 0, 0, 0]);
     bytes
 }

@@ -19,7 +19,7 @@ use super::{Snapshot, judge, own_pages, tunnel};
 /// Answers one request: from the origin, or ourselves.
 pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incoming>) -> Response<ReplyBody> {
     let snapshot = connection.gateway.snapshot.load_full();
-    let reply = Reply::new(&connection.gateway, &snapshot, request.headers());
+    let reply = Reply::on(connection, &snapshot, request.headers());
     let target = match read_target(connection, &request) {
         Ok(Asked::Origin(target)) => Target { protocol: spoken(&request), ..target },
         Ok(Asked::Ourselves) => return own_pages::serve(connection, &snapshot, &reply, &request),
@@ -33,10 +33,11 @@ pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incom
         visit: visit(request.headers()),
         start: connection.gateway.clock.now(),
     };
+    connection.gateway.say_how_sure(&mut access);
     if connection.gateway.via.has_signed(request.headers()) {
         return reply.failed(&access, Failure::Loop, Ending::ClientInvalid);
     }
-    let judgement = match judge::request(&snapshot, &access) {
+    let judgement = match judge::request(&snapshot, &access, request.headers()) {
         Ok(judgement) => judgement,
         Err(judgement) => return reply.refused(&access, *judgement),
     };
@@ -70,7 +71,7 @@ pub fn turn_down(
     obstacle: Obstacle,
 ) -> Response<ReplyBody> {
     let snapshot = connection.gateway.snapshot.load();
-    let reply = Reply::new(&connection.gateway, &snapshot, request.headers());
+    let reply = Reply::on(connection, &snapshot, request.headers());
     let method = if obstacle.unread { "" } else { request.method().as_str() };
     let mut access = own_pages::access_of_nothing(connection, &snapshot, method);
     if obstacle.unread {

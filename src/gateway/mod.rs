@@ -11,8 +11,10 @@
 
 mod allowances;
 pub mod answer;
+mod asking;
 mod body;
 mod client_io;
+mod client_row;
 mod connection;
 pub mod control;
 mod counted;

@@ -29,6 +29,7 @@ use super::allowances::Taken;
 use super::answer::Failure;
 use super::body::ReplyBody;
 use super::client_io::ClientIo;
+use super::client_row::ClientRow;
 use super::connection::{ClientConnection, Opened};
 use super::flows::AccessFlow;
 use super::http::{read_authority, split_port};
@@ -46,7 +47,7 @@ const ALERT_ACCESS_DENIED: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 49];
 /// Answers a CONNECT; the tunnel goes on in a task of its own.
 pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<Incoming>) -> Response<ReplyBody> {
     let snapshot = connection.gateway.snapshot.load_full();
-    let reply = Reply::new(&connection.gateway, &snapshot, request.headers());
+    let reply = Reply::on(connection, &snapshot, request.headers());
     let Some(target) = read_target(&request) else {
         let access = own_pages::access_to_nothing(connection, &snapshot, &request);
         return and_close(reply.failed(&access, Failure::RequestUnreadable, Ending::ClientInvalid));
@@ -58,6 +59,7 @@ pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<In
         visit: Visit::Unknown,
         start: connection.gateway.clock.now(),
     };
+    connection.gateway.say_how_sure(&mut access);
     if connection.gateway.via.has_signed(request.headers()) {
         return reply.failed(&access, Failure::Loop, Ending::ClientInvalid);
     }
@@ -286,8 +288,14 @@ impl Tunnel {
         let log = &self.from.gateway.log;
         let decided = access_record(log, &self.access, &judgement, connection);
         self.intents.access.amend(|record| decide_anew(record, decided));
-        let action = judgement.action;
-        self.intents.connection.flow.amend(|record| record.action = action);
+        let (action, help_line) = (judgement.action, judgement.duties.help_line);
+        self.intents.connection.flow.amend(|record| {
+            record.action = action;
+            // The first bytes named what the CONNECT did not.
+            if help_line {
+                record.strip_help_line();
+            }
+        });
         self.judgement = judgement;
     }
 
@@ -299,10 +307,11 @@ impl Tunnel {
         intents.access.finish(Some(StatusCode::OK.as_u16()), Ending::Complete);
         let inside = (access.target.host.clone(), access.target.port);
         let origins = Origins::new(&gateway.idle_links, limits.flows);
+        let row = ClientRow::of_tunnel(intents.connection.sequence);
         if let Ok(link) = Link::open(origin, &access.target, intents.connection, &limits).await {
             origins.keep(link);
         }
-        let opened = Opened { gateway, ends, taken, origins, inside: Some(inside) };
+        let opened = Opened { gateway, ends, taken, origins, row, inside: Some(inside) };
         opened.serve_boxed(client.stream, client.first, limits).await;
     }
 

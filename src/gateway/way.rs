@@ -125,7 +125,9 @@ pub async fn find_origin(
     via: Via,
 ) -> Result<Way, NoWay> {
     let gateway = &connection.gateway;
-    let resolved = resolve(gateway, &access.target.host, access.target.port).await.map_err(NoWay::Unresolved)?;
+    let safe = gateway.safe_name(snapshot, access);
+    let named = safe.as_ref().unwrap_or(&access.target.host);
+    let resolved = resolve(gateway, named, access.target.port).await.map_err(NoWay::Unresolved)?;
     let mut addresses = Vec::with_capacity(resolved.len());
     let mut permitted = None;
     let mut obstacle = None;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::action::Duties;
-use crate::access::{CategoryName, EntryRef, HostName, Protocol, RuleName, Scheme};
+use crate::access::{CategoryName, EntryRef, HostName, HostSource, Protocol, RuleName, Scheme};
 use crate::lists::{Candidate, ListId, ListMatches};
 
 /// How many groups a policy may have: one bit each.
@@ -64,6 +64,7 @@ pub(super) struct What {
     pub ports: Vec<(u16, u16)>,
     pub protocols: Set,
     pub schemes: Set,
+    pub host_sources: Set,
 }
 
 /// A host written in a rule.
@@ -96,7 +97,7 @@ pub(super) struct Place {
 
 impl Place {
     pub fn entry(&self) -> EntryRef {
-        EntryRef { text: self.text.to_string(), file: "policy.toml".to_owned(), line: self.line }
+        EntryRef::at(&*self.text, "policy.toml", self.line)
     }
 }
 
@@ -141,6 +142,10 @@ pub(super) fn protocol_index(protocol: Protocol) -> usize {
 
 pub(super) fn scheme_index(scheme: Scheme) -> usize {
     scheme as usize
+}
+
+pub(super) fn host_source_index(source: HostSource) -> usize {
+    source as usize
 }
 
 impl What {

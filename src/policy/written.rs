@@ -19,7 +19,7 @@ as_written! {
     pub(super) struct WrittenRule {
         name: String, label: String, label_en: String, who: Texts, when: Texts,
         all: bool, categories: Texts, lists: Texts, hosts: Texts, urls: Texts, addresses: Texts,
-        ports: Vec<At<WrittenPorts>>, protocols: Texts, schemes: Texts,
+        ports: Vec<At<WrittenPorts>>, protocols: Texts, schemes: Texts, host_sources: Texts,
         action: String, duties: Texts, reason: String, source: String,
     }
     pub(super) struct WrittenExpect {

@@ -16,6 +16,7 @@ pub mod clickhouse;
 pub mod embedded;
 mod fields;
 pub mod found;
+mod proof;
 mod query;
 pub mod suite;
 
@@ -23,6 +24,7 @@ pub use any::{AnyStore, OpenError};
 pub use clickhouse::ClickHouse;
 pub use embedded::Embedded;
 pub use found::Found;
+pub use proof::{ChainName, ProofStore, RootsAsked};
 pub use query::{Dimension, Filter, HostFilter, Order, Query, Question, Tally};
 
 /// Names a batch for ever: the same token always carries the same rows.
@@ -88,7 +90,7 @@ pub enum StoreError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// The question asks for a column that the stream has not.
-    #[error("connections have no {0}: ask accesses for it")]
+    #[error("{}", misplaced(.0))]
     Misplaced(&'static str),
     /// There is nothing to read, or it may not be read.
     #[error("{0}")]
@@ -96,6 +98,11 @@ pub enum ReadError {
     /// Something went wrong while reading: what came before is right, but not all.
     #[error("the answer broke off: {0}")]
     BrokeOff(String),
+}
+
+fn misplaced(column: &str) -> String {
+    let (here, there) = if column == "device" { ("accesses", "connections") } else { ("connections", "accesses") };
+    format!("{here} have no {column}: ask {there} for it")
 }
 
 /// The most gaps in an answer.

@@ -85,6 +85,9 @@ pub async fn what_a_stream_has_no_column_for_is_an_error(store: &impl RecordStor
     assert!(store.search(&query).await.is_err(), "a connection has no category");
     let question = question(query.filter.clone(), Dimension::Category);
     assert!(store.stats(&question).await.is_err(), "nor counts of categories");
+    let mut query = everything(Stream::Accesses);
+    query.filter.device = Some("tablette-3".into());
+    assert!(store.search(&query).await.is_err(), "an access has no device");
 }
 
 pub async fn a_gap_is_found_where_its_time_is_asked_for(store: &impl RecordStore) {

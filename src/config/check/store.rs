@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use super::super::{Server, Store, StoreKind, default};
 use super::{At, Check, WrittenStore};
 
+/// A file, and where it is named.
+type Place = (PathBuf, Range<usize>);
+
 impl Check<'_> {
     pub(super) fn store(&mut self, written: WrittenStore) -> Store {
         let kind_at = written.kind.as_ref().map(|at| at.span.clone());
@@ -89,10 +92,7 @@ impl Check<'_> {
         Some(url.as_str().trim_end_matches('/').to_owned())
     }
 
-    fn identity(
-        &mut self,
-        files: (Option<(PathBuf, Range<usize>)>, Option<(PathBuf, Range<usize>)>),
-    ) -> Option<(PathBuf, PathBuf)> {
+    fn identity(&mut self, files: (Option<Place>, Option<Place>)) -> Option<(PathBuf, PathBuf)> {
         match files {
             (Some((certificate, _)), Some((key, _))) => Some((certificate, key)),
             (None, None) => None,

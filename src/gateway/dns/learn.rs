@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::access::HostName;
-use crate::dns::{Key, Rcode, Rewriting, Stored, Variant, alias, rewrite, spelt_at_random};
+use crate::dns::{Key, Rcode, Rewriting, Stored, Variant, alias, kind, rewrite, spelt_at_random};
 use crate::metrics::METRICS;
 use crate::origin::{Query, is_public};
 use crate::tasks;
@@ -96,12 +96,11 @@ impl Gateway {
                 let place = Place { gateway: self.clone(), client, key };
                 // Its own task: who asked first may leave, the others still wait.
                 tasks::spawn("question of names", async move {
+                    let under = place.gateway.snapshot.load_full();
                     let stored = Arc::new(place.gateway.ask_for(client, &place.key, host.as_ref()).await);
-                    if stored.rcode() == Rcode::ServFail as u8 {
-                        METRICS.names_failed.add(1);
-                        place.gateway.names.cache.keep_for(&place.key, stored.clone(), Instant::now(), FAILURE);
-                    } else {
-                        place.gateway.names.cache.keep(&place.key, stored.clone(), Instant::now());
+                    // What was asked under older rules is not kept beyond them.
+                    if Arc::ptr_eq(&under, &place.gateway.snapshot.load_full()) {
+                        place.gateway.keep_answer(&place.key, &stored);
                     }
                     drop(place);
                     sender.send_replace(Some(stored));
@@ -112,6 +111,16 @@ impl Gateway {
         // An error means that the task that asked is gone without an answer.
         let answer = answer.wait_for(Option::is_some).await.ok()?;
         answer.clone()
+    }
+
+    fn keep_answer(&self, key: &Key, stored: &Arc<Stored>) {
+        let now = Instant::now();
+        if stored.rcode() == Rcode::ServFail as u8 {
+            METRICS.names_failed.add(1);
+            self.names.cache.keep_for(key, stored.clone(), now, FAILURE);
+        } else {
+            self.names.cache.keep(key, stored.clone(), now);
+        }
     }
 
     /// Asking for one name may lead to asking for another, once: so the type of it is named.
@@ -139,6 +148,9 @@ impl Gateway {
 
     /// A name that is answered by another's addresses.
     async fn ask_for_alias(self: &Arc<Self>, client: IpAddr, key: &Key, target: &HostName) -> Stored {
+        if !matches!(key.kind(), kind::A | kind::AAAA) {
+            return alias(key, target, &[], Duration::MAX).unwrap_or_else(|_| Stored::failure(key));
+        }
         let own = Key::of(target, key.kind(), Variant::default());
         let known = self.names.cache.find(&own, Instant::now()).map(|(stored, _)| stored);
         let answer = match known {
@@ -146,7 +158,7 @@ impl Gateway {
             None => self.learn(client, own, Some(target.clone())).await,
         };
         let answer = answer.filter(|answer| answer.rcode() == Rcode::NoError as u8);
-        let composed = answer.and_then(|answer| alias(key, target, &answer).ok());
+        let composed = answer.and_then(|answer| alias(key, target, &answer.addresses, answer.ttl).ok());
         composed.unwrap_or_else(|| Stored::failure(key))
     }
 
@@ -154,11 +166,7 @@ impl Gateway {
         let snapshot = self.snapshot.load_full();
         let config = &snapshot.config;
         let zone = host.and_then(|host| config.dns.zone(host));
-        let servers = match zone {
-            Some(zone) => &zone.servers,
-            None if config.resolver.servers.is_empty() => &self.names.system,
-            None => &config.resolver.servers,
-        };
+        let servers = zone.map_or(&self.names.upstream, |zone| &zone.servers);
         let mut chance = [0; 32];
         // aws-lc's generator does not fail once it is seeded; were it to, the letters would be small.
         let _ = aws_lc_rs::rand::fill(&mut chance);

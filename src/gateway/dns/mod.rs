@@ -17,8 +17,8 @@ use std::sync::atomic::AtomicUsize;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::time::Instant;
 
-use super::Gateway;
-use crate::access::HostName;
+use super::{Gateway, Snapshot};
+use crate::access::{Access, Host, HostName, HostSource};
 use crate::config::Config;
 use crate::dns::{Cache, Given, SafeNames};
 use crate::origin::{NameServers, system_servers};
@@ -37,8 +37,8 @@ pub struct NameGuard {
     given: Given,
     safe: SafeNames,
     servers: NameServers,
-    /// Those that are asked where the configuration names none.
-    system: Vec<SocketAddr>,
+    /// Those that are asked for all names but the school's own.
+    upstream: Vec<SocketAddr>,
     questions: Questions,
     /// Answers that wait for somebody else's.
     waiting: AtomicUsize,
@@ -50,13 +50,17 @@ impl NameGuard {
     /// As the configuration says; reads `/etc/resolv.conf` where nothing else names the servers to ask.
     pub fn new(config: &Config) -> Self {
         let is_on = !config.listen.dns.is_empty();
+        let upstream = match &config.resolver.servers[..] {
+            [] if is_on => system_servers(),
+            servers => servers.to_vec(),
+        };
         let quota = Quota::per_second(config.dns.questions_per_second).allow_burst(config.dns.question_burst);
         NameGuard {
             cache: Cache::new(if is_on { config.dns.cache_entries } else { 0 }),
             given: Given::default(),
             safe: SafeNames::default(),
             servers: NameServers::default(),
-            system: if is_on && config.resolver.servers.is_empty() { system_servers() } else { Vec::new() },
+            upstream,
             questions: Questions::default(),
             waiting: AtomicUsize::new(0),
             rate: RateLimiter::keyed(quota),
@@ -82,6 +86,21 @@ impl NameGuard {
 }
 
 impl Gateway {
+    /// The name by whose addresses this access is answered, where a search engine is to filter for this client.
+    pub(super) fn safe_name(&self, snapshot: &Snapshot, access: &Access) -> Option<Host> {
+        let limits = snapshot.rules.name_limits(&access.client);
+        let safe = self.names.safe.of(access.target.host.name()?, limits)?;
+        Some(Host::Name(safe.clone()))
+    }
+
+    /// A client that asks for an address by itself goes round names, unless our DNS gave it that very address.
+    pub(super) fn say_how_sure(&self, access: &mut Access) {
+        let Host::Address(address) = access.target.host else { return };
+        if self.name_given(access.client.address, address).is_some() {
+            access.target.host_source = HostSource::Dns;
+        }
+    }
+
     /// The name under which our DNS gave `address` to `client`, if it did; the latest of several.
     pub fn name_given(&self, client: IpAddr, address: IpAddr) -> Option<HostName> {
         self.names.given.name(client, address, Instant::now())

@@ -96,7 +96,7 @@ fn an_entry_names_its_text_and_line() {
 fn a_line_it_cannot_read_does_not_hide_the_next() {
     let text = "good.fr\nbad..fr\nhttp://url.fr/\nalso-good.fr\n";
     let input = input_of(&ListText::new("a", "a", Format::Domains, text));
-    let Compiled { report, .. } = compile_inputs(&[input]).unwrap();
+    let Compiled { report, .. } = compile_inputs(&[input], &Urgent::default()).unwrap();
     assert_eq!(report.totals.names, 2);
     assert_eq!(report.totals.bad_lines, 2);
     let shown: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
@@ -108,7 +108,7 @@ fn a_line_it_cannot_read_does_not_hide_the_next() {
 fn problems_of_a_file_are_shown_up_to_a_number() {
     let text = "a..b\n".repeat(1000);
     let input = input_of(&ListText::new("a", "a", Format::Domains, &text));
-    let Compiled { report, .. } = compile_inputs(&[input]).unwrap();
+    let Compiled { report, .. } = compile_inputs(&[input], &Urgent::default()).unwrap();
     assert_eq!(report.problems.len(), 21);
     assert_eq!(report.problems[20].what, "980 more lines cannot be used");
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Compiler;
-use crate::access::{CategoryName, Host, HostName, ListName, RuleName, Scheme};
+use crate::access::{CategoryName, Host, HostName, HostSource, ListName, RuleName, Scheme};
 use crate::config::network;
 use crate::config::suggest::did_you_mean;
 use crate::config::written::At;
@@ -13,7 +13,8 @@ use crate::policy::judge::{DEFAULT_RULE, MAX_RULES};
 use crate::policy::labels::{Category, RuleSummary};
 use crate::policy::protocols::{every_protocol, protocol_words, protocols_of};
 use crate::policy::rule::{
-    AddressEntry, HostEntry, MAX_GROUPS, Place, Rule, Set, UrlEntry, Verdict, What, When, scheme_index,
+    AddressEntry, HostEntry, MAX_GROUPS, Place, Rule, Set, UrlEntry, Verdict, What, When, host_source_index,
+    scheme_index,
 };
 use crate::policy::target::target_of_url;
 use crate::policy::written::{Texts, WrittenPorts, WrittenRule};
@@ -167,7 +168,16 @@ impl Compiler<'_> {
                 Err((problem, help)) => self.document.problem(&text.span, problem, help),
             }
         }
-        self.repeated([&w.categories, &w.lists, &w.hosts, &w.urls, &w.addresses, &w.protocols, &w.schemes]);
+        self.repeated([
+            &w.categories,
+            &w.lists,
+            &w.hosts,
+            &w.urls,
+            &w.addresses,
+            &w.protocols,
+            &w.schemes,
+            &w.host_sources,
+        ]);
         what.ports = w
             .ports
             .iter()
@@ -179,8 +189,9 @@ impl Compiler<'_> {
             .collect();
         what.protocols = self.protocols(&w.protocols);
         what.schemes = self.schemes(&w.schemes);
+        what.host_sources = self.host_sources(&w.host_sources);
         let names = [&w.categories, &w.lists, &w.hosts, &w.urls, &w.addresses].iter().any(|kind| kind.is_some());
-        let narrowed = w.ports.is_some() || w.protocols.is_some() || w.schemes.is_some();
+        let narrowed = w.ports.is_some() || w.protocols.is_some() || w.schemes.is_some() || w.host_sources.is_some();
         match (what.all, names) {
             (true, true) => {
                 self.document.problem(
@@ -193,7 +204,7 @@ impl Compiler<'_> {
             (false, false) => self.document.problem(
                 at,
                 "this rule does not say what it is about",
-                "categories, lists, hosts, urls, addresses, ports, protocols, or all = true",
+                "categories, lists, hosts, urls, addresses, ports, protocols, host_sources, or all = true",
             ),
             _ => {}
         }
@@ -285,7 +296,7 @@ impl Compiler<'_> {
         Place { text: text.value.as_str().into(), line: self.document.line_of(text.span.start) }
     }
 
-    fn repeated(&mut self, kinds: [&Option<At<Texts>>; 7]) {
+    fn repeated(&mut self, kinds: [&Option<At<Texts>>; 8]) {
         for at in kinds.into_iter().flatten() {
             if at.value.is_empty() {
                 self.document.problem(&at.span, "an empty array", "leave the key out, or name something");
@@ -320,13 +331,27 @@ impl Compiler<'_> {
     }
 
     fn schemes(&mut self, texts: &Option<At<Texts>>) -> Set {
+        self.words(texts, "scheme", Scheme::ALL, |scheme| (scheme.as_str(), scheme_index(scheme)))
+    }
+
+    fn host_sources(&mut self, texts: &Option<At<Texts>>) -> Set {
+        self.words(texts, "host source", HostSource::ALL, |source| (source.as_str(), host_source_index(source)))
+    }
+
+    fn words<T: Copy>(
+        &mut self,
+        texts: &Option<At<Texts>>,
+        kind: &str,
+        known: &[T],
+        word: impl Fn(T) -> (&'static str, usize),
+    ) -> Set {
         let mut set = Set::default();
         for At { value, span } in written(texts) {
-            match value.parse::<Scheme>() {
-                Ok(scheme) => set.insert(scheme_index(scheme)),
-                Err(_) => {
-                    let help = did_you_mean(value, Scheme::ALL.iter().map(|scheme| scheme.as_str()));
-                    self.document.problem(span, format!("there is no scheme `{value}`"), help);
+            match known.iter().map(|&one| word(one)).find(|(name, _)| name == value) {
+                Some((_, index)) => set.insert(index),
+                None => {
+                    let help = did_you_mean(value, known.iter().map(|&one| word(one).0));
+                    self.document.problem(span, format!("there is no {kind} `{value}`"), help);
                 }
             }
         }

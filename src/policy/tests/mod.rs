@@ -3,6 +3,7 @@
 mod broken;
 mod decisions;
 mod expectations;
+mod names;
 mod protocols;
 
 use std::path::Path;

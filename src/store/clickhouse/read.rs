@@ -163,17 +163,26 @@ impl Answer {
     async fn next<T>(&mut self, take: &impl Fn(&mut &[u8]) -> Option<T>) -> Result<Option<T>, ReadError> {
         loop {
             let mut input = &self.bytes[..];
-            let line = u8::take(&mut input).and_then(|last| take(&mut input).map(|line| (last, line)));
-            if let Some((last, line)) = line {
-                let read = self.bytes.len() - input.len();
-                let _ = self.bytes.split_to(read);
-                return Ok((last == 0).then_some(line));
+            match u8::take(&mut input) {
+                // Its other columns hold nothing.
+                Some(1) => return Ok(None),
+                Some(_) => {
+                    if let Some(line) = take(&mut input) {
+                        let read = self.bytes.len() - input.len();
+                        let _ = self.bytes.split_to(read);
+                        return Ok(Some(line));
+                    }
+                }
+                None => {}
             }
             if self.bytes.len() > LINE_MAX {
                 return Err(ReadError::BrokeOff(format!("{}: a line that this program cannot read", self.endpoint)));
             }
             if !self.more().await? {
-                let why = format!("{}: the answer ended before its last line", self.endpoint);
+                let why = format!(
+                    "{}: the answer ended before its last line, or with one that this program cannot read",
+                    self.endpoint
+                );
                 return Err(ReadError::BrokeOff(why));
             }
         }

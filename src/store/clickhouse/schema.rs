@@ -215,10 +215,12 @@ fn constraints() -> [String; 2] {
     ]
 }
 
-/// Whether the server's `Date` has the day: 1970-01-02 to 2149-06-05. Outside of it a row would lie in another day's part,
-/// and go with it.
+/// Whether the server can keep the day for its time. Its `DateTime` ends in February 2106: where start and duration together
+/// go beyond, they begin anew in 1970, and the row would go as soon as it came. Before 1970 it has no day part of its own.
 pub(super) fn has_a_day(start: Timestamp) -> bool {
-    (1..65_535).contains(&start.day())
+    /// 2100-01-01.
+    const FIRST_WITHOUT: i32 = 47_482;
+    (1..FIRST_WITHOUT).contains(&start.day())
 }
 
 impl Line for GapRow {

@@ -96,6 +96,7 @@ fn conditions(filter: &Filter) -> Conditions {
         ("category = ?", filter.category.as_ref().map(|c| c.as_str().to_owned())),
         ("rule = ?", filter.rule.as_ref().map(|r| r.as_str().to_owned())),
         ("reference = ?", filter.reference.map(|r| r.to_string())),
+        ("device = ?", filter.device.as_deref().map(str::to_owned)),
     ];
     for (term, word) in words {
         if let Some(word) = word {
@@ -263,12 +264,16 @@ fn column_of(by: Dimension) -> &'static str {
 
 /// Whether `hourly` knows enough: its columns, and hours that are whole.
 fn is_in_the_rollup(question: &Question) -> bool {
-    let Filter { stream, from, to, client, persons, host, rule, reference, .. } = &question.filter;
+    let Filter { stream, from, to, client, persons, host, rule, reference, device, .. } = &question.filter;
     let is_whole = |at: &Option<Timestamp>| at.is_none_or(|at| at.hour() == at);
     let has_column =
         !matches!(question.by, Dimension::Host | Dimension::Rule | Dimension::Protocol | Dimension::Ending);
-    let asks_nothing_else =
-        client.is_none() && persons.is_none() && host.is_none() && rule.is_none() && reference.is_none();
+    let asks_nothing_else = client.is_none()
+        && persons.is_none()
+        && host.is_none()
+        && rule.is_none()
+        && reference.is_none()
+        && device.is_none();
     *stream == Stream::Accesses && has_column && asks_nothing_else && is_whole(from) && is_whole(to)
 }
 

@@ -38,7 +38,7 @@ async fn only_the_configured_authority_is_believed_and_our_certificate_is_shown(
 
     let rows = sample::rows(&mut sample::Dice::seeded(31), Stream::Accesses, 30);
     let with = |ca: Option<PathBuf>, identity: Option<(PathBuf, PathBuf)>| {
-        let mut settings = server(&[url.clone()], &database);
+        let mut settings = server(std::slice::from_ref(&url), &database);
         (settings.ca_file, settings.identity) = (ca, identity);
         open(&settings)
     };

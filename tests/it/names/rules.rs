@@ -41,7 +41,7 @@ async fn a_refused_name_does_not_exist_for_who_is_refused_and_has_one_row_a_minu
         ("refuse", "jeux", "dns"),
         "{row:#}"
     );
-    assert_eq!((text(&row, "client_address"), text(&row, "category")), (PUPIL, "games"), "{row:#}");
+    assert_eq!((text(&row, "client_address"), text(&row, "protocol")), (PUPIL, "dns"), "{row:#}");
     assert_eq!(gateway.row("adult.test").await["client_address"], TEACHER);
     let all = eventually("all rows", async || Some(gateway.search(&[])).filter(|rows| rows.len() >= 3)).await;
     let mut hosts: Vec<&str> = all.iter().map(|row| text(row, "host")).collect();
@@ -126,4 +126,37 @@ async fn the_schools_own_names_are_asked_of_its_own_server() {
     assert_eq!(guarded.pupil("nas.sub.college.local A").await.data("A"), ["10.131.0.21"]);
     assert!(guarded.school.names.questions("intranet.college.local").is_empty(), "the provider hears nothing of it");
     assert_eq!(guarded.pupil("printer.local A").await.status, "NXDOMAIN");
+}
+
+/// Pupils reach nothing by an address alone.
+fn names_only() -> String {
+    let rule = "\n[[rule]]\nname = \"sans-nom\"\nlabel = \"Sans nom\"\nwho = [\"eleves\"]\nhost_sources = [\"address\"]\n\
+                action = \"refuse\"\nreason = \"Par son nom.\"\n";
+    format!("{}{rule}", crate::harness::site::POLICY)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_our_dns_never_gave_can_be_refused() {
+    let Some(guarded) = Guarded::open_with("", |site| site.write_rule("policy.toml", &names_only())).await else {
+        return;
+    };
+    let school = &guarded.school;
+    let by_address = school.url("127.0.0.1", "/");
+    let mut pupil = school.pupil().await;
+    assert_eq!(pupil.get(&by_address).await.status, 403);
+    assert_eq!(pupil.get(&school.url("www.free.test", "/")).await.status, 200, "by its name");
+    assert_eq!(school.teacher().await.get(&by_address).await.status, 200);
+    let rows = school.gateway.rows(2, &["--host", "127.0.0.1"]).await;
+    let refused = rows.iter().find(|row| text(row, "action") == "refuse").unwrap();
+    assert_eq!((text(refused, "host_source"), text(refused, "rule")), ("address", "sans-nom"), "{refused:#}");
+    // Our DNS tells this device, and no other, of that address.
+    assert_eq!(guarded.pupil("www.free.test A").await.data("A"), ["127.0.0.1"]);
+    assert_eq!(pupil.get(&by_address).await.status, 200);
+    let other = crate::harness::browser::Browser::at("127.0.0.3", school.gateway.proxy).await.get(&by_address).await;
+    assert_eq!(other.status, 403);
+    let rows = school.gateway.rows(4, &["--host", "127.0.0.1"]).await;
+    assert!(
+        rows.iter().any(|row| text(row, "host_source") == "dns" && text(row, "client_address") == PUPIL),
+        "{rows:#?}"
+    );
 }

@@ -176,7 +176,8 @@ async fn select(directory: PathBuf, settings: HashMap<String, String>, statement
                     // The engine writes the header anew for each piece.
                     match &header {
                         None => header = Some(piece[..header_length(&piece)].to_vec()),
-                        Some(header) => drop(piece.drain(..header.len())),
+                        Some(header) if piece.starts_with(header) => drop(piece.drain(..header.len())),
+                        Some(_) => {}
                     }
                 }
                 send.blocking_send(Ok(piece)).is_ok()

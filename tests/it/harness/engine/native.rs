@@ -88,17 +88,7 @@ unsafe impl Send for Connection {}
 impl Connection {
     pub fn open(directory: &Path) -> Result<Self, String> {
         let mut words: Vec<CString> = vec![c"clickhouse".to_owned()];
-        let data = directory.join("data");
-        words.push(CString::new(format!("--path={}", data.display())).expect("no NUL in a path"));
-        let settings = directory.join("config.xml");
-        if !settings.exists() {
-            // As the server's own package has it.
-            let text = "<clickhouse><custom_settings_prefixes>SQL_</custom_settings_prefixes></clickhouse>";
-            std::fs::create_dir_all(directory)
-                .and_then(|()| std::fs::write(&settings, text))
-                .map_err(|e| e.to_string())?;
-        }
-        words.push(CString::new(format!("--config-file={}", settings.display())).expect("no NUL in a path"));
+        words.push(CString::new(format!("--path={}", directory.display())).expect("no NUL in a path"));
         let mut words: Vec<*mut c_char> = words.into_iter().map(CString::into_raw).collect();
         // SAFETY: as `main` gets them; the words live on (a few bytes a connection).
         let connection = unsafe { (api().connect)(words.len() as c_int, words.as_mut_ptr()) };
