@@ -267,7 +267,6 @@ impl Door {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a panic in a client ends the bench that joins it")]
 fn spawn_in<T: Send + 'static>(set: &mut JoinSet<T>, future: impl Future<Output = T> + Send + 'static) {
     set.spawn(future);
 }

@@ -58,7 +58,7 @@ enum Command {
     /// Fetch, compile, show and search the lists.
     Lists(lists::ListsArgs),
     /// Search the log of accesses.
-    Log(log::LogArgs),
+    Log(Box<log::LogArgs>),
     /// Ask a running gateway how it is.
     Status(status::StatusArgs),
     /// Look after the store of the centre: tables, accounts, retention.
@@ -92,7 +92,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(&args, config, state),
         Command::Explain(args) => explain::run(&args, config, state),
         Command::Lists(args) => lists(&args, config, state),
-        Command::Log(args) => log::here::run(args, config, state),
+        Command::Log(args) => log::here::run(*args, config, state),
         Command::Status(args) => status::run(&args, config, state),
         Command::Store(args) => store::run(args, config, state),
     }

@@ -7,11 +7,8 @@ pub(super) fn client(bytes: &[u8]) -> Guess {
     Guess::begins_with_one(bytes, &[b"USER ", b"AUTH TLS", b"AUTH SSL", b"FEAT"]).and(line_is(bytes, |line| {
         let mut words = words(line);
         let first = words.next().unwrap_or_default();
-        match (first.eq_ignore_ascii_case(b"FEAT"), words.next(), words.next()) {
-            (true, None, _) => true,
-            (false, Some(_), None) => true,
-            _ => false,
-        }
+        let told = (first.eq_ignore_ascii_case(b"FEAT"), words.next(), words.next());
+        matches!(told, (true, None, _) | (false, Some(_), None))
     }))
 }
 

@@ -39,7 +39,7 @@ mod tests {
         for (version, exchange) in [(0x20, 34), (0x10, 2), (0x10, 4)] {
             let first = message(version, exchange);
             assert_eq!(in_datagram(&first), Ike);
-            assert_eq!(in_datagram(&[&[0; 4], &first[..]].concat()), Ike, "behind a translator");
+            assert_eq!(in_datagram([&[0; 4], &first[..]].concat()), Ike, "behind a translator");
         }
         let mut answered = message(0x20, 34);
         answered[8] = 1;

@@ -6,7 +6,7 @@ use super::guess::Guess;
 pub(super) fn client(bytes: &[u8]) -> Guess {
     let message = Guess::begins(bytes, &[0]).and(Guess::at(bytes, 4, |magic| {
         // SMB 1, SMB 2 and 3, encrypted, compressed.
-        matches!(magic, [0xff | 0xfe | 0xfd | 0xfc, b'S', b'M', b'B'])
+        matches!(magic, [0xfc..=0xff, b'S', b'M', b'B'])
     }));
     let session = Guess::begins(bytes, &[0x81, 0, 0, 0x44, 0x20]);
     message.or(session)

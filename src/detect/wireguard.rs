@@ -33,10 +33,10 @@ mod tests {
     #[test]
     fn a_tunnel_of_wireguard_is_told_by_type_and_length() {
         for (kind, length) in [(1, 148), (2, 92), (3, 64), (4, 32), (4, 96)] {
-            assert_eq!(in_datagram(&packet(kind, length)), WireGuard, "{kind} {length}");
+            assert_eq!(in_datagram(packet(kind, length)), WireGuard, "{kind} {length}");
         }
         for (kind, length) in [(1, 147), (2, 148), (5, 148), (4, 97), (4, 16), (0, 148)] {
-            assert_eq!(in_datagram(&packet(kind, length)), Other, "{kind} {length}");
+            assert_eq!(in_datagram(packet(kind, length)), Other, "{kind} {length}");
         }
     }
 }

@@ -238,10 +238,10 @@ impl<'a> Token<'a> {
 }
 
 /// Imprint, time and nonce.
-type TstInfo<'a> = (&'a [u8], Timestamp, Option<&'a [u8]>);
+type Told<'a> = (&'a [u8], Timestamp, Option<&'a [u8]>);
 
 /// What a TSTInfo says, if its imprint is of SHA-256.
-fn tst_info(content: &[u8]) -> Option<TstInfo<'_>> {
+fn tst_info(content: &[u8]) -> Option<Told<'_>> {
     let mut info = Reader(content).enter(SEQUENCE)?;
     info.take(INTEGER)?;
     info.take(OID)?;
