@@ -159,7 +159,9 @@ fn rows_that_no_store_takes_are_leaves_without_a_row() {
 fn check_set_aside(rig: &Rig, sealed: &Sealed) {
     let rows: Vec<Row> = rig.store.accesses().into_iter().map(|row| Row::Access(Box::new(row))).collect();
     assert_eq!(rows.len(), 1);
-    assert_eq!(sealed.leaves(&rows).unwrap().len(), 2);
+    // The two rows, and the gap that tells of the one.
+    assert_eq!(sealed.leaves(&rows).unwrap().len(), 2 + sealed.gaps.len());
+    assert_eq!(sealed.gaps.len(), 1);
 }
 
 #[test]
