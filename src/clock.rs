@@ -2,10 +2,13 @@
 //!
 //! Everything else is handed a [`Clock`], so that tests can turn it.
 
+mod quality;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::access::Timestamp;
+use crate::access::proof::ClockQuality;
 
 /// Tells the time in UTC. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +29,14 @@ impl Clock {
         match self {
             Clock::System => system_now(),
             Clock::Manual(micros) => Timestamp::from_micros(micros.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// How good it is, where that is known.
+    pub fn quality(&self) -> ClockQuality {
+        match self {
+            Clock::System => quality::of_the_system(),
+            Clock::Manual(_) => ClockQuality::default(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The canonical encoding of a record: the bytes in a journal frame and, later, under a proof's leaf.
+//! The canonical encoding of a record: the bytes in a journal frame, and of its halves: the bytes under a proof's leaf.
 //!
 //! One record is `VERSION` (one byte), then its fields in the order of their declaration in
 //! [`super::record`], nothing between and nothing after:
@@ -20,7 +20,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::client::Pseudonym;
-use super::ids::Reference;
+use super::ids::{CollegeCode, GatewayName, Reference};
+use super::proof::{AccessWhat, AccessWho, ConnectionWhat, ConnectionWho, GapWhat, GapWhen};
 use super::record::{AccessRecord, ConnectionRecord, Flags};
 use super::time::Timestamp;
 
@@ -240,7 +241,26 @@ macro_rules! text_fields {
     )+};
 }
 
+impl Field for CollegeCode {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_text(self.as_str(), out);
+    }
+    fn take(input: &mut &[u8]) -> Option<Self> {
+        CollegeCode::parse(take_text(input)?).ok()
+    }
+}
+
+impl Field for GatewayName {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_text(self.as_str(), out);
+    }
+    fn take(input: &mut &[u8]) -> Option<Self> {
+        GatewayName::parse(take_text(input)?).ok()
+    }
+}
+
 text_fields!(
+    super::record::Stream,
     super::client::IdentitySource,
     super::client::IdentityStrength,
     super::target::HostSource,
@@ -339,6 +359,83 @@ canonical!(ConnectionRecord {
     count,
     flags,
 });
+
+canonical!(AccessWho {
+    college,
+    gateway,
+    lane,
+    sequence,
+    slice,
+    start,
+    end,
+    connection,
+    person,
+    identity_source,
+    identity_strength,
+    client_address,
+});
+
+canonical!(AccessWhat {
+    start,
+    method,
+    host,
+    host_source,
+    port,
+    protocol,
+    path,
+    category,
+    action,
+    rule,
+    list,
+    entry,
+    rules_version,
+    status,
+    bytes_up,
+    bytes_down,
+    finding,
+    visit,
+    ending,
+    asked,
+    earlier_rule,
+    reference,
+    count,
+    flags,
+});
+
+canonical!(ConnectionWho {
+    college,
+    gateway,
+    lane,
+    sequence,
+    slice,
+    start,
+    end,
+    person,
+    identity_source,
+    identity_strength,
+    device,
+    client_address,
+    client_port,
+    outward_address,
+    outward_port,
+});
+
+canonical!(ConnectionWhat {
+    start,
+    origin_address,
+    origin_port,
+    protocol,
+    bytes_up,
+    bytes_down,
+    action,
+    ending,
+    count,
+    flags,
+});
+
+canonical!(GapWhen { college, gateway, lane, stream, since, until });
+
+canonical!(GapWhat { count, segment, cause });
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,13 @@
 //! What the log does not hold, and says so: a gap is a record of its own.
 
+use serde::{Deserialize, Serialize};
+
 use super::ids::{CollegeCode, GatewayName};
 use super::record::Stream;
 use super::time::Timestamp;
 
 /// Records are missing, or were not written, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Gap {
     pub since: Timestamp,
     pub until: Timestamp,
@@ -18,7 +20,7 @@ pub struct Gap {
 }
 
 /// A gap with the stream, the lane and the gateway it is of. Two that are equal are one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct GapRow {
     pub college: CollegeCode,
     pub gateway: GatewayName,

@@ -13,6 +13,7 @@ mod gap;
 mod host;
 mod ids;
 mod outcome;
+pub mod proof;
 mod reason;
 mod record;
 mod target;

@@ -23,7 +23,7 @@ pub(super) enum Aside {
 }
 
 impl Aside {
-    const ALL: [Aside; 2] = [Aside::Poison, Aside::Quarantine];
+    pub(super) const ALL: [Aside; 2] = [Aside::Poison, Aside::Quarantine];
 
     pub(super) fn folder(self, spool: &Path) -> PathBuf {
         spool.join(match self {

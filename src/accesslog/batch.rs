@@ -13,6 +13,7 @@ use super::lane::segment_name;
 use super::ledger::{Cut, Ledger};
 use super::log::AccessLog;
 use super::owner::Owner;
+use super::proof::Proofs;
 use super::reading::{Damage, Place, Reading, Report};
 use super::recovery;
 use super::settings::ShipSettings;
@@ -312,6 +313,28 @@ impl Cutter {
             return Vec::new();
         }
         segments
+    }
+
+    /// Seals every segment that nobody writes any more and that was shipped whole, oldest first.
+    pub(super) fn seal(&mut self, proofs: &Proofs, extents: &[(u32, Extent)]) -> Result<(), ShipError> {
+        let state = self.ledger.state();
+        let place = if state.pending.is_some() { state.acked.place } else { self.place };
+        let is_shipped = |(segment, extent): &&(u32, Extent)| {
+            let is_read = Place { segment: *segment, offset: extent.readable } <= place;
+            extent.is_final && is_read
+        };
+        let sealed = state.sealed;
+        let due: Vec<_> = extents.iter().take_while(is_shipped).filter(|(segment, _)| *segment > sealed).collect();
+        for (segment, extent) in due {
+            proofs.seal(&self.reading, &self.owner, *segment, *extent)?;
+            self.ledger.sealed(*segment).map_err(|error| self.wrong(error))?;
+        }
+        Ok(())
+    }
+
+    /// The last segment that has its root.
+    pub(super) fn sealed(&self) -> u32 {
+        self.ledger.state().sealed
     }
 
     /// Removes a segment, durably before the next one goes: one that a power cut brought back without those that complete

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::proof::ProofError;
 use crate::store::StoreError;
 
 /// The journal cannot be opened.
@@ -52,4 +53,7 @@ pub enum ShipError {
     Nameless(PathBuf),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What was shipped has no root yet, and stays in the journal.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
 }

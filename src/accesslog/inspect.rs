@@ -122,6 +122,19 @@ impl Inspected {
     }
 }
 
+/// The row of a completion's payload; `None`: it is none.
+pub(super) fn completion(
+    payload: &[u8],
+    place: SegmentPlace,
+    college: &CollegeCode,
+    gateway: &GatewayName,
+) -> Option<Row> {
+    let (key, record) = split_record(payload)?;
+    let (college, gateway) = (college.clone(), gateway.clone());
+    let key = RowKey { college, gateway, lane: place.lane, sequence: key.sequence, slice: key.slice };
+    row(place.stream, key, record).ok()
+}
+
 /// The row of a completion.
 pub(super) fn row(stream: Stream, key: RowKey, record: &[u8]) -> Result<Row, DecodeError> {
     use crate::access::encoding::Canonical;

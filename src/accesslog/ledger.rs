@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! recovered 4211 <crc>                          every intent has its completion; so many rows in the lane
+//! sealed 7 <crc>                                every segment up to this one has its root ([`super::proof`])
 //! batch 1 512 1 0 1 98304 1795421700000000 <crc>  rows 1 to 512 of the lane, from and to (segment, offset); when
 //! ack 512 1 98304 1795421700123456 <crc>        the store has everything up to row 512, which ends there; when
 //! ```
@@ -37,6 +38,8 @@ pub(super) struct State {
     pub pending: Option<Cut>,
     /// Rows in the lane, once it has been recovered.
     pub recovered: Option<u64>,
+    /// The last segment that has its root.
+    pub sealed: u32,
     /// Since when the store has all that lies before a segment, oldest first.
     pub passed: Vec<(u32, Timestamp)>,
 }
@@ -119,6 +122,11 @@ impl Ledger {
         self.sync()
     }
 
+    /// Notes that a segment has its root. Lost in a power cut, the root is found in its chain.
+    pub(super) fn sealed(&mut self, segment: u32) -> io::Result<()> {
+        self.note(&format!("sealed {segment}"))
+    }
+
     fn note(&mut self, line: &str) -> io::Result<()> {
         let line = with_checksum(line);
         self.append(&line)?;
@@ -154,6 +162,9 @@ impl Ledger {
         let mut text = with_checksum(&ack_line(&self.state.acked));
         if let Some(rows) = self.state.recovered {
             text.push_str(&with_checksum(&format!("recovered {rows}")));
+        }
+        if self.state.sealed > 0 {
+            text.push_str(&with_checksum(&format!("sealed {}", self.state.sealed)));
         }
         if let Some(cut) = &self.state.pending {
             text.push_str(&with_checksum(&cut_line(cut)));
@@ -210,6 +221,7 @@ impl State {
                 self.acked = Acked { last, place, at };
                 self.pending = None;
             }
+            (Some("sealed"), &[segment]) => self.sealed = u32::try_from(segment).unwrap_or(self.sealed),
             (Some("recovered"), &[rows]) => self.recovered = Some(rows),
             _ => {}
         }

@@ -132,8 +132,8 @@
 //!
 //! Rows (completions and gaps) are numbered from 1 in the order of the lane. A batch is noted in the ledger, durably, before
 //! it is sent for the first time; it is sent again, the same, until the store acknowledges it. A segment is deleted, oldest
-//! first, when the store has all of it for as long as it is to be kept and every intent in it is completed; a lane's
-//! folder when its last row was acknowledged.
+//! first, when the store has all of it for as long as it is to be kept, every intent in it is completed, and its signed root is
+//! kept ([`proof`]); a lane's folder when its last row was acknowledged and sealed.
 
 mod aside;
 mod batch;
@@ -155,6 +155,7 @@ mod open;
 mod owner;
 mod packed;
 mod persons;
+pub mod proof;
 mod reading;
 mod recovery;
 mod sealed;

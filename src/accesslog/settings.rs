@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::aside::Dates;
+use super::proof::Proofs;
 use crate::access::{CollegeCode, GatewayName};
 use crate::config::{Config, OnFull, StoreKind};
 
@@ -61,6 +62,8 @@ pub struct ShipSettings {
     pub retry_longest: Duration,
     /// Rows with other dates go to quarantine.
     pub dates: Dates,
+    /// What seals the segments before they are forgotten; `None`: nothing is provable.
+    pub proofs: Option<Proofs>,
 }
 
 impl ShipSettings {
@@ -68,12 +71,17 @@ impl ShipSettings {
     /// batches.
     pub fn of(config: &Config) -> Self {
         let server = &config.store.server;
+        // A day more: what is older goes as soon as it arrives.
+        let days = |days: u32| Duration::from_secs((u64::from(days) + 1) * 86_400);
+        let retention = &config.retention;
+        let dates = Dates { accesses: days(retention.accesses_days), connections: days(retention.connections_days) };
         match config.store.kind {
-            StoreKind::Embedded => ShipSettings::default(),
+            StoreKind::Embedded => ShipSettings { dates, ..ShipSettings::default() },
             StoreKind::ClickHouse => ShipSettings {
                 interval: server.batch,
                 batch_rows: server.batch_rows,
                 keep: server.keep,
+                dates,
                 ..ShipSettings::default()
             },
         }
@@ -99,6 +107,7 @@ impl Default for ShipSettings {
             retry_first: Duration::from_millis(200),
             retry_longest: Duration::from_secs(30),
             dates: Dates::default(),
+            proofs: None,
         }
     }
 }

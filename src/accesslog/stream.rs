@@ -100,6 +100,13 @@ impl StreamJournal {
         sync::sync(&self.writer)
     }
 
+    /// Ends the live segment if it is old enough and holds anything, and begins the next; makes that durable.
+    pub(super) fn close_if_due(&self) -> io::Result<()> {
+        let next_sequence = self.next_sequence.load(Ordering::Relaxed);
+        let turned = self.writer().turn_if_idle(self.clock.now(), next_sequence);
+        if turned { self.sync() } else { Ok(()) }
+    }
+
     /// Ends the live segment and syncs it.
     pub(super) fn close(&self) -> io::Result<()> {
         self.gaps().end(self);

@@ -5,6 +5,6 @@ mod damage;
 mod junk;
 mod model;
 mod promises;
-mod rig;
+pub(super) mod rig;
 mod shipping;
 mod telling;

@@ -139,20 +139,32 @@ impl Writer {
         let stepped_back = now < self.last;
         self.last = now;
         self.high = self.high.max(now);
-        let is_due = self.live.as_ref().is_some_and(|live| {
-            stepped_back
-                || live.length >= self.site.segment_bytes
-                || now.since(live.opened) >= self.site.segment_age
-                || now.day() != live.opened.day()
-        });
-        if is_due {
-            // Without room for another segment this one goes on: it holds the reserve.
-            if let Ok(next) = self.open_segment(now, next_sequence, 0) {
-                self.close_live();
-                self.live = Some(next);
-            }
+        if stepped_back && self.live.is_some() || self.is_due(now) {
+            self.begin_next(now, next_sequence);
         }
         now < self.high
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.live.as_ref().is_some_and(|live| {
+            live.length >= self.site.segment_bytes
+                || now.since(live.opened) >= self.site.segment_age
+                || now.day() != live.opened.day()
+        })
+    }
+
+    /// The same where nobody appends; whether another segment was begun. An empty one waits for its first record.
+    pub(super) fn turn_if_idle(&mut self, now: Timestamp, next_sequence: u64) -> bool {
+        let holds_any = self.live.as_ref().is_some_and(|live| live.counts.frames() > 0);
+        holds_any && now >= self.last && self.is_due(now) && self.begin_next(now, next_sequence)
+    }
+
+    /// Without room for another segment this one goes on: it holds the reserve.
+    fn begin_next(&mut self, now: Timestamp, next_sequence: u64) -> bool {
+        let Ok(next) = self.open_segment(now, next_sequence, 0) else { return false };
+        self.close_live();
+        self.live = Some(next);
+        true
     }
 
     /// Writes whole frames: one `write(2)`, or a second one in a new segment when the first fails.

@@ -1,4 +1,5 @@
-//! `ecluse log search | stats`: what the log knows, as a table, JSON lines or CSV.
+//! `ecluse log search | stats | export | verify`: what the log knows, as a table, JSON lines or CSV, or as a package that proves
+//! itself.
 //!
 //! Every call writes its question to the trail before anything else (see [`crate::audit::trail`]), and ends with a sentence
 //! that says up to when the answer is complete: under a table, and on stderr where stdout is for machines.
@@ -7,12 +8,13 @@
 //! Rows not yet shipped, and names of persons, belong to the access log's journal: three functions given to [`run`]
 //! stand for it.
 
-mod csv;
+mod export;
 pub mod here;
 mod output;
 mod search;
 mod stats;
 mod table;
+mod verify;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -20,11 +22,13 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
 
-use crate::access::{PersonName, Pseudonym, Timestamp};
+use url::Url;
+
+use crate::access::{CollegeCode, GatewayName, PersonName, Pseudonym, Timestamp};
 use crate::audit::trail::{self, Asker};
 use crate::audit::{Filters, Pending, Who, missing};
 use crate::clock::Clock;
-use crate::store::{AnyStore, Filter, ReadError, RecordStore};
+use crate::store::{AnyStore, Embedded, Filter, ReadError, RecordStore};
 use output::Format;
 
 /// Ask the access log. Every question is written to the trail of consultations first.
@@ -40,6 +44,20 @@ enum LogCommand {
     Search(search::SearchArgs),
     /// Counts by day, hour, decision, category, host…
     Stats(stats::StatsArgs),
+    /// A signed package of rows that anybody can verify
+    Export(export::ExportArgs),
+    /// Check a package; needs nothing but the package
+    Verify(verify::VerifyArgs),
+}
+
+impl LogArgs {
+    /// The arguments of `verify`, if that is what was asked.
+    fn verify(&self) -> Option<&verify::VerifyArgs> {
+        match &self.command {
+            LogCommand::Verify(args) => Some(args),
+            _ => None,
+        }
+    }
 }
 
 /// What both commands take.
@@ -90,9 +108,6 @@ struct SharedArgs {
     /// Why you ask; kept in the trail
     #[arg(long)]
     reason: Option<String>,
-    /// table, json (one object a line) or csv
-    #[arg(long, default_value = "table")]
-    format: String,
 }
 
 impl SharedArgs {
@@ -126,12 +141,32 @@ pub struct Places {
     pub zone: TimeZone,
     /// Characters a line of a table may have; `None` where stdout is no terminal.
     pub width: Option<usize>,
+    pub exports: Exports,
+}
+
+/// What exports are signed and stamped with.
+#[derive(Clone)]
+pub struct Exports {
+    /// Where the proofs of the rows are.
+    pub proofs: Embedded,
+    /// Where the gateway's key is made, if none is configured.
+    pub folder: PathBuf,
+    pub key_file: Option<PathBuf>,
+    pub college: CollegeCode,
+    pub gateway: GatewayName,
+    pub tsa: Option<Url>,
 }
 
 /// Exit codes, from sysexits.h where it has one.
 pub const OK: u8 = 0;
 /// The answer broke off: what was shown is right, but not all.
 pub const BROKE_OFF: u8 = 1;
+/// `log export`: the package is whole, but not all of its rows have a proof yet.
+pub const NOT_ALL_PROVEN: u8 = 3;
+/// EX_DATAERR: the package was altered.
+pub const ALTERED: u8 = 65;
+/// EX_NOUSER: whole, but signed by an unknown key.
+pub const UNKNOWN_KEY: u8 = 67;
 /// EX_USAGE: a filter cannot be read.
 pub const USAGE: u8 = 64;
 /// EX_NOINPUT: there is no store, or it may not be read; or the identity opens nothing.
@@ -184,16 +219,19 @@ pub async fn run(
     let (common, command) = match &args.command {
         LogCommand::Search(args) => (&args.common, "log search"),
         LogCommand::Stats(args) => (&args.common, "log stats"),
+        LogCommand::Export(args) => (&args.common, "log export"),
+        // It asks nothing of the log.
+        LogCommand::Verify(_) => return USAGE,
     };
     let question = match write_down(common, command, &args, places) {
         Ok(question) => question,
         Err(e) => return say(err, NO_TRAIL, &e),
     };
-    let mut shown = Shown::default();
+    let mut shown = Shown { question: question.number, ..Shown::default() };
     let end = answer(&args, places, bring_in, pending, unseal, out, &mut shown).await;
     let now = places.clock.now();
     let (code, why, trailed) = match end {
-        Ok(sentence) => (OK, Some(sentence), question.answered(now, shown.rows, true, shown.persons)),
+        Ok(sentence) => (shown.code, Some(sentence), question.answered(now, shown.rows, true, shown.persons)),
         Err(End::Unwanted) => (OK, None, question.answered(now, shown.rows, false, shown.persons)),
         Err(End::BrokeOff(why)) => (BROKE_OFF, Some(why), question.answered(now, shown.rows, false, shown.persons)),
         Err(End::Refused(code, why)) => (code, Some(why.clone()), question.refused(now, why)),
@@ -210,9 +248,13 @@ pub async fn run(
 /// What was shown so far, for the trail, and what is to be said about it on stderr.
 #[derive(Default)]
 struct Shown {
+    /// Its number in the trail.
+    question: u64,
     rows: u64,
     persons: Vec<Pseudonym>,
     notes: Vec<String>,
+    /// What the command ends with when nothing goes wrong.
+    code: u8,
 }
 
 fn say(err: &mut impl Write, code: u8, what: &impl std::fmt::Display) -> u8 {
@@ -233,6 +275,11 @@ fn write_down(
         by.truncate(by.floor_char_boundary(256));
         filters["by"] = by.into();
     }
+    if let LogCommand::Export(args) = &args.command
+        && args.complete
+    {
+        filters["complete"] = true.into();
+    }
     if common.unseal.is_some() {
         filters["unseal"] = true.into();
     }
@@ -252,7 +299,9 @@ async fn answer(
 ) -> Result<String, End> {
     let (common, parsed) = match &args.command {
         LogCommand::Search(search) => (&search.common, search.parse().err()),
-        LogCommand::Stats(stats) => (&stats.common, stats.parse(&stats.common).err()),
+        LogCommand::Stats(stats) => (&stats.common, stats.parse().err()),
+        LogCommand::Export(export) => (&export.common, export.parse().err()),
+        LogCommand::Verify(_) => return Ok(String::new()),
     };
     let mut filter = read_filters(common, parsed.unwrap_or_default(), places)?;
     filter.persons = persons(common, &filter, unseal)?;
@@ -269,6 +318,11 @@ async fn answer(
     let format = match &args.command {
         LogCommand::Search(search) => search.answer(store, filter, places, out, shown).await?,
         LogCommand::Stats(stats) => stats.answer(store, filter, places, out, shown).await?,
+        LogCommand::Export(export) => {
+            export.answer(store, filter, places, &sentence, out, shown).await?;
+            return Ok(sentence);
+        }
+        LogCommand::Verify(_) => return Ok(String::new()),
     };
     match format {
         Format::Table => {

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | 0 | done; for `log search`: answered, even with nothing found |
 //! | 1 | it failed; stderr says why and what to do |
+//! | 3 | `log export`, `log verify`: the package is whole, but not all of it is proven; what is missing is said |
 //! | 64 | the command line, a filter or a file of configuration or rules is wrong (`EX_USAGE` of sysexits(3)) |
-//! | 65 | `lists update`: a list was fetched and refused; the one in place stays (`EX_DATAERR`) |
+//! | 65 | `lists update`: a list was fetched and refused; the one in place stays; `log verify`: the package was altered, and the first row that was is named (`EX_DATAERR`) |
 //! | 66 | there is no store, or it may not be read (`EX_NOINPUT`) |
+//! | 67 | `log verify`: whole, but signed by an unknown key, whose fingerprint is shown (`EX_NOUSER`) |
 //! | 69 | no gateway answers (`EX_UNAVAILABLE`) |
 //! | 73 | the trail of consultations cannot be written, so nothing is shown (`EX_CANTCREAT`) |
 //! | 75 | `lists update`: no mirror could be reached, or another update is at work; the list in place stays (`EX_TEMPFAIL`) |

@@ -14,7 +14,7 @@ use ipnet::IpNet;
 
 use super::written::{At, Document, Named, as_written, read};
 use super::{
-    College, Config, Guard, Journal, Limits, Listen, Log, OnFull, Paths, Persons, Problem, Recipients, Resolver,
+    College, Config, Guard, Journal, Limits, Listen, Log, OnFull, Paths, Persons, Problem, Proof, Recipients, Resolver,
     Retention, Role, Rules, default,
 };
 use crate::access::{CollegeCode, GatewayName};
@@ -25,7 +25,7 @@ as_written! {
     pub(super) struct WrittenFile {
         role: WrittenRole, college: WrittenCollege, gateway: WrittenGateway, listen: WrittenListen,
         resolver: WrittenResolver, dns: WrittenDns, rules: WrittenRules, journal: WrittenJournal, store: WrittenStore,
-        retention: WrittenRetention, persons: WrittenPersons, limits: WrittenLimits, guard: WrittenGuard,
+        retention: WrittenRetention, proof: WrittenProof, persons: WrittenPersons, limits: WrittenLimits, guard: WrittenGuard,
         parent: WrittenParent, log: WrittenLog,
     }
     pub(super) struct WrittenRole { gateway: bool, central: bool, }
@@ -50,6 +50,7 @@ as_written! {
         batch_rows: u64, batch_seconds: u64, keep_hours: u64,
     }
     pub(super) struct WrittenRetention { accesses_days: u64, connections_days: u64, }
+    pub(super) struct WrittenProof { key_file: String, witness: String, tsa: String, }
     pub(super) struct WrittenPersons { recipients: Texts, }
     pub(super) struct WrittenLimits {
         header_ms: u64, header_bytes: u64, header_fields: u64, keep_alive_ms: u64, body_idle_ms: u64,
@@ -75,6 +76,7 @@ pub(super) fn keys() -> Vec<String> {
         WrittenJournal::KEYS,
         WrittenStore::KEYS,
         WrittenRetention::KEYS,
+        WrittenProof::KEYS,
         WrittenPersons::KEYS,
         WrittenLimits::KEYS,
         WrittenGuard::KEYS,
@@ -130,6 +132,7 @@ impl Check<'_> {
             dns: self.dns(value(written.dns)),
             rules: self.rules(value(written.rules)),
             retention: self.retention(value(written.retention)),
+            proof: self.proof(value(written.proof)),
             persons: self.persons(value(written.persons)),
             limits: self.limits(&value(written.limits)),
             guard: self.guard(value(written.guard)),
@@ -271,6 +274,23 @@ impl Check<'_> {
             accesses_days: self.size(&written.accesses_days, default::ACCESSES_DAYS, days.clone()) as u32,
             connections_days: self.size(&written.connections_days, default::CONNECTIONS_DAYS, days) as u32,
         }
+    }
+
+    fn proof(&mut self, written: WrittenProof) -> Proof {
+        let place = |written: Option<At<String>>| {
+            let text = value_or(written, String::new());
+            Some(self.directory.join(&text)).filter(|_| !text.is_empty())
+        };
+        let (key_file, witness) = (place(written.key_file), place(written.witness));
+        let tsa = self.text(written.tsa, "", |text| match url::Url::parse(text) {
+            _ if text.is_empty() => Ok(None),
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(Some(url)),
+            _ => Err((
+                format!("`{text}` is no address of a time-stamping authority"),
+                "as in \"https://tsa.example/tsr\"",
+            )),
+        });
+        Proof { key_file, witness, tsa }
     }
 
     fn persons(&mut self, written: WrittenPersons) -> Persons {

@@ -44,6 +44,7 @@ pub struct Config {
     pub journal: Journal,
     pub store: Store,
     pub retention: Retention,
+    pub proof: Proof,
     pub persons: Persons,
     pub limits: Limits,
     pub guard: Guard,
@@ -216,6 +217,17 @@ pub struct Server {
 pub struct Retention {
     pub accesses_days: u32,
     pub connections_days: u32,
+}
+
+/// What makes the log provable, and to whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// The gateway's key; `None`: one is made in the state directory.
+    pub key_file: Option<PathBuf>,
+    /// Signed roots are appended to this file too.
+    pub witness: Option<PathBuf>,
+    /// A time-stamping authority (RFC 3161) that stamps exports.
+    pub tsa: Option<url::Url>,
 }
 
 /// Who can turn a pseudonym back into a person.

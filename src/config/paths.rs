@@ -13,6 +13,8 @@ pub struct Paths {
     pub image: PathBuf,
     pub journal: PathBuf,
     pub store: PathBuf,
+    /// The gateway's key, the chains of signed roots, the certificates of purges.
+    pub proofs: PathBuf,
     pub control_socket: PathBuf,
     /// Held by the running gateway: a second instance finds it taken.
     pub lock: PathBuf,
@@ -31,6 +33,7 @@ impl Paths {
             image: state.join("lists.image"),
             journal: state.join("journal"),
             store: state.join("store"),
+            proofs: state.join("proofs"),
             control_socket: state.join("control.sock"),
             lock: state.join("lock"),
             starter: state.join("starter"),

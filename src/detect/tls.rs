@@ -52,6 +52,7 @@ impl Handshake {
     pub fn conclude(&self, bytes: &[u8], fault: Fault) -> Signature {
         match RecordHeader::read(bytes) {
             Header::Is(header) if header.kind == HANDSHAKE => {}
+            Header::Is(header) if look_at_middle(bytes, header) == Guess::No => return Signature::of(Protocol::Other),
             Header::Is(_) => return Signature::faulty(Protocol::Tls, Fault::NoHello),
             Header::Cut => return Signature::faulty(Protocol::Other, fault),
             Header::None => return Signature::of(Protocol::Other),

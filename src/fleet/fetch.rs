@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -105,6 +105,9 @@ pub struct Body {
     pub sums: Sums,
 }
 
+/// Makes the request for an address and the target that stands in its first line.
+type Asking<'a> = dyn Fn(&Url, &str) -> Result<Request<Full<Bytes>>, FetchError> + Sync + 'a;
+
 /// Fetches files.
 pub struct Fetcher {
     resolver: Resolver,
@@ -142,6 +145,31 @@ impl Fetcher {
                 })
                 .await?;
             Ok(Fetched::Body(Body { validators, bytes, sums: summing.finish() }))
+        };
+        self.within(whole).await
+    }
+
+    /// Sends a small question, and reads the small answer.
+    pub async fn post(&self, url: &Url, kind: &'static str, question: Vec<u8>) -> Result<Vec<u8>, FetchError> {
+        let whole = async {
+            let asking = |url: &Url, target: &str| {
+                let mut request = request(url, target, None)?;
+                *request.method_mut() = Method::POST;
+                request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+                *request.body_mut() = Full::new(Bytes::from(question.clone()));
+                Ok(request)
+            };
+            let response = self.ask_with(url, &asking).await?;
+            if response.status() != StatusCode::OK {
+                return Err(FetchError::Status(response.status()));
+            }
+            let mut answer = Vec::new();
+            let sink = &mut |piece: &[u8]| {
+                answer.extend_from_slice(piece);
+                Ok(())
+            };
+            self.read(response, TEXT_MAX, &mut |_| {}, sink).await?;
+            Ok(answer)
         };
         self.within(whole).await
     }
@@ -188,12 +216,16 @@ impl Fetcher {
     }
 
     async fn ask_once(&self, url: &Url, known: Option<&Validators>) -> Result<Response<Incoming>, FetchError> {
+        self.ask_with(url, &|url, target| request(url, target, known)).await
+    }
+
+    async fn ask_with(&self, url: &Url, asking: &Asking<'_>) -> Result<Response<Incoming>, FetchError> {
         let proxy =
             proxy::from_environment(url.scheme(), |name| std::env::var(name).ok()).map_err(FetchError::Proxy)?;
         let mut stream = self.dial(proxy.as_ref().map_or(url, Proxy::url)).await?;
         if url.scheme() == "http" {
             let target = if proxy.is_some() { &url[..url::Position::AfterQuery] } else { target(url) };
-            return self.send(stream, request(url, target, known)?).await;
+            return self.send(stream, asking(url, target)?).await;
         }
         let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(443));
         if proxy.is_some() {
@@ -204,7 +236,7 @@ impl Fetcher {
         let name = name.map_err(|error| FetchError::Tls(error.to_string()))?;
         let secure = self.waiting(self.tls.connect(name, stream)).await?;
         let secure = secure.map_err(|error| FetchError::Tls(error.to_string()))?;
-        self.send(secure, request(url, target(url), known)?).await
+        self.send(secure, asking(url, target(url))?).await
     }
 
     async fn dial(&self, url: &Url) -> Result<TcpStream, FetchError> {
@@ -226,7 +258,7 @@ impl Fetcher {
         Err(last)
     }
 
-    async fn send<S>(&self, stream: S, request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, FetchError>
+    async fn send<S>(&self, stream: S, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, FetchError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -270,7 +302,7 @@ fn target(url: &Url) -> &str {
     &url[url::Position::BeforePath..url::Position::AfterQuery]
 }
 
-fn request(url: &Url, target: &str, known: Option<&Validators>) -> Result<Request<Empty<Bytes>>, FetchError> {
+fn request(url: &Url, target: &str, known: Option<&Validators>) -> Result<Request<Full<Bytes>>, FetchError> {
     let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
     let mut request = Request::get(target)
         .header(header::HOST, host)
@@ -290,7 +322,7 @@ fn request(url: &Url, target: &str, known: Option<&Validators>) -> Result<Reques
         add(header::IF_NONE_MATCH, &known.etag);
         add(header::IF_MODIFIED_SINCE, &known.last_modified);
     }
-    request.body(Empty::new()).map_err(|_| FetchError::Redirect("an address that no request can hold"))
+    request.body(Full::default()).map_err(|_| FetchError::Redirect("an address that no request can hold"))
 }
 
 fn validators(url: &Url, headers: &HeaderMap) -> Validators {

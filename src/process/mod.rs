@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::accesslog::proof::{ProofError, ProofSettings, Proofs};
 use crate::accesslog::{AccessLog, JournalSettings, OpenError, UnsealError, trial_recipient};
 use crate::clock::Clock;
 use crate::config::{Config, Recipients};
@@ -24,6 +25,7 @@ use crate::gateway::control::ControlSocket;
 use crate::gateway::{Gateway, Snapshot};
 use crate::listen::{BindError, DatagramDoor, Listener, ListenerKind};
 use crate::origin::{Resolver, ResolverError};
+use crate::store::{self, AnyStore, Embedded};
 use crate::tasks;
 
 pub use rules::RulesError;
@@ -38,6 +40,10 @@ pub enum StartError {
     Rules(#[from] RulesError),
     #[error(transparent)]
     Journal(#[from] OpenError),
+    #[error(
+        "{0}\n  help: nothing that passes could be proven; the folder must belong to the user that runs the gateway, and `[proof] key_file` names a key elsewhere"
+    )]
+    Proof(#[from] ProofError),
     #[error("the key of the trial: {0}")]
     TrialKey(#[from] UnsealError),
     #[error(transparent)]
@@ -84,7 +90,9 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
     log.set_roster(snapshot.rules.people().names());
     let resolver =
         Resolver::new(&config.resolver.servers, config.resolver.timeout, config.resolver.cache_entries as u64)?;
-    let shipping = shipping::start(&config, &log);
+    let proofs = open_proofs(&config, &clock)?;
+    proofs.set_rules(snapshot.rules.version().as_str());
+    let shipping = shipping::start(&config, &log, &proofs);
 
     // Traffic.
     let gateway = Gateway::new(snapshot, log, resolver, clock.clone());
@@ -94,7 +102,7 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
     tasks::spawn("places", gateway.clone().keep_places());
     tasks::spawn("housekeeping", gateway.clone().keep_house());
     if let Some(store) = shipping.store() {
-        tasks::spawn("retention", retention::keep(store, gateway.clone(), clock.clone()));
+        tasks::spawn("retention", retention::keep(store, proofs.clone(), gateway.clone(), clock.clone()));
     }
     for listener in listeners {
         tasks::spawn("listener", gateway.clone().serve(listener));
@@ -109,6 +117,7 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
     while let Wake::Reload = signals.next().await {
         notify(&[sd_notify::NotifyState::Reloading]);
         reload(&gateway, config_file, state, &own, &clock).await;
+        proofs.set_rules(gateway.snapshot().rules.version().as_str());
         notify(&[sd_notify::NotifyState::Ready]);
     }
 
@@ -147,6 +156,21 @@ fn journal_settings(config: &Config) -> Result<JournalSettings, UnsealError> {
     settings.max_bytes = config.journal.max_bytes;
     settings.on_full = config.journal.on_full;
     Ok(settings)
+}
+
+/// Where the proofs of rows go: beside the rows of an embedded store; beside the chains where the rows go to a server, which
+/// keeps none yet.
+pub fn proof_store(config: &Config, store: &AnyStore) -> Result<Embedded, store::embedded::OpenError> {
+    match store {
+        AnyStore::Embedded(store) => Ok(store.clone()),
+        AnyStore::ClickHouse(_) => Embedded::open(&config.paths.proofs),
+    }
+}
+
+/// The gateway's key and its chains of roots.
+pub fn open_proofs(config: &Config, clock: &Clock) -> Result<Proofs, ProofError> {
+    let settings = ProofSettings { folder: config.paths.proofs.clone(), key_file: config.proof.key_file.clone() };
+    Proofs::open(&settings, clock.clone())
 }
 
 /// Builds new rules aside and installs them; broken ones change nothing and are explained.
@@ -192,6 +216,7 @@ fn say_what_needs_a_restart(old: &Snapshot, new: &Snapshot) {
                 != (new.dns.cache_entries, new.dns.questions_per_second, new.dns.question_burst),
         ),
         ("[persons]", old.persons != new.persons),
+        ("[proof]", old.proof != new.proof),
         ("[college] code or [gateway] name", old.college.code != new.college.code || old.gateway != new.gateway),
     ];
     for (part, _) in fixed.iter().filter(|(_, changed)| *changed) {

@@ -4,19 +4,27 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::access::{Stream, Timestamp};
+use crate::accesslog::proof::Proofs;
 use crate::accesslog::{purge_sealed, purge_set_aside, sealed_folder};
+use crate::audit::purge::{self, Gone};
 use crate::audit::retention::{ClockWatch, Durations};
 use crate::audit::trail;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::Gateway;
+use crate::store::embedded::Purged;
 use crate::store::{AnyStore, Embedded};
 
 const EVERY: Duration = Duration::from_secs(3600);
 
 /// Keeps the durations of the configuration in force, for ever.
-pub async fn keep(store: AnyStore, gateway: Arc<Gateway>, clock: Clock) {
-    let mut watch = ClockWatch::new(&marks(&gateway.snapshot().config, &store));
+pub async fn keep(store: AnyStore, proofs: Proofs, gateway: Arc<Gateway>, clock: Clock) {
+    let config = gateway.snapshot().config.clone();
+    let mut watch = ClockWatch::new(&marks(&config, &store));
+    let proof_store = match super::proof_store(&config, &store) {
+        Ok(proof_store) => proof_store,
+        Err(error) => return tracing::error!(%error, "the store of proofs cannot be opened, so nothing is deleted"),
+    };
     let started = Instant::now();
     let mut tick = tokio::time::interval(EVERY);
     loop {
@@ -24,7 +32,8 @@ pub async fn keep(store: AnyStore, gateway: Arc<Gateway>, clock: Clock) {
         match watch.believes(clock.now(), started.elapsed()) {
             Ok(Some(now)) => {
                 let config = gateway.snapshot().config.clone();
-                delete(store.embedded(), &config, now).await;
+                delete(store.embedded(), &proofs, &config, now).await;
+                purge_proofs(&proof_store, &proofs, durations(&config), now).await;
             }
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "the clock cannot be checked, so nothing is deleted"),
@@ -40,21 +49,22 @@ fn marks(config: &Config, store: &AnyStore) -> std::path::PathBuf {
     }
 }
 
-async fn delete(store: Option<&Embedded>, config: &Config, now: Timestamp) {
-    let durations = Durations {
-        accesses_days: config.retention.accesses_days,
-        connections_days: config.retention.connections_days,
-    };
+fn durations(config: &Config) -> Durations {
+    Durations { accesses_days: config.retention.accesses_days, connections_days: config.retention.connections_days }
+}
+
+async fn delete(store: Option<&Embedded>, proofs: &Proofs, config: &Config, now: Timestamp) {
+    let durations = durations(config);
     // A server keeps its own durations (`ecluse store migrate`, `ecluse store purge`).
     if let Some(store) = store {
-        delete_rows(store, config, durations, now).await;
+        delete_rows(store, proofs, config, durations, now).await;
     }
     delete_set_aside(config, durations, now).await;
     forget_questions(config, now).await;
     delete_names(config, durations, now).await;
 }
 
-async fn delete_rows(store: &Embedded, config: &Config, durations: Durations, now: Timestamp) {
+async fn delete_rows(store: &Embedded, proofs: &Proofs, config: &Config, durations: Durations, now: Timestamp) {
     for stream in Stream::ALL {
         match store.purge(*stream, durations.first_kept(*stream, now)).await {
             Ok(purged) => {
@@ -66,6 +76,8 @@ async fn delete_rows(store: &Embedded, config: &Config, durations: Durations, no
                     if let Err(error) = written {
                         tracing::error!(%error, "what was deleted does not stand in the trail");
                     }
+                    let kept_days = durations.of(*stream);
+                    certify(store, proofs, config, now, Past { stream: *stream, gone, kept_days }).await;
                 }
             }
             Err(error) => tracing::error!(%error, %stream, "rows past their duration are still there"),
@@ -112,5 +124,93 @@ async fn delete_set_aside(config: &Config, durations: Durations, now: Timestamp)
         if let Err(error) = trail::purged(&config.paths.state, now, gone.stream, gone.day, gone.rows, kept_days) {
             tracing::error!(%error, "what was deleted does not stand in the trail");
         }
+    }
+}
+/// A day whose rows are gone.
+struct Past {
+    stream: Stream,
+    gone: Purged,
+    kept_days: u32,
+}
+
+/// Signs that it went.
+async fn certify(store: &Embedded, proofs: &Proofs, config: &Config, now: Timestamp, past: Past) {
+    let Past { stream, gone, kept_days } = past;
+    let trees = match store.roots_of_day(stream, gone.day).await {
+        Ok(trees) => trees,
+        Err(error) => {
+            tracing::error!(%error, "the certificate of a purge names no roots");
+            Vec::new()
+        }
+    };
+    let (college, gateway) = (&config.college.code, &config.gateway);
+    let gone = Gone { college, gateway, stream, day: gone.day, rows: gone.rows, kept_days, trees: &trees };
+    if let Err(error) = purge::certify(proofs.folder(), proofs.signer(), now, &gone) {
+        tracing::error!(%error, day = %Timestamp::start_of_day(gone.day), %stream, "a purge has no certificate");
+    }
+}
+
+/// Roots and what opens their leaves go with the last of their rows.
+async fn purge_proofs(store: &Embedded, proofs: &Proofs, durations: Durations, now: Timestamp) {
+    for stream in Stream::ALL {
+        let before = durations.first_kept(*stream, now);
+        if let Err(error) = store.purge_proofs(*stream, before).await {
+            tracing::error!(%error, %stream, "proofs of rows that are gone are still in the store");
+        }
+        if let Err(error) = proofs.purge(*stream, before) {
+            tracing::error!(%error, %stream, "proofs of rows that are gone are still in the state directory");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::proof::{Circumstances, ClockQuality, Hash, Sealed, Secret};
+    use crate::access::{CollegeCode, GatewayName};
+    use crate::accesslog::proof::ProofSettings;
+    use crate::store::suite::{self, sample};
+    use crate::store::{ProofStore, RootsAsked};
+
+    #[test]
+    fn a_day_that_goes_leaves_a_signed_certificate_that_names_its_roots_and_takes_its_proofs_with_it() {
+        let state = tempfile::TempDir::new().unwrap();
+        let config = Config::load(None, Some(state.path())).unwrap();
+        let now: Timestamp = "2027-12-01T00:00:00Z".parse().unwrap();
+        let settings = ProofSettings { folder: config.paths.proofs.clone(), key_file: None };
+        let proofs = Proofs::open(&settings, Clock::manual(now)).unwrap();
+        let store = Embedded::open(&config.store.directory).unwrap();
+        let rows = sample::rows(&mut sample::Dice::seeded(4), Stream::Accesses, 40);
+        let mut growing = Sealed::grow(Secret::of_bytes([1; 32]));
+        rows.iter().for_each(|row| growing.row(row));
+        let about = Circumstances {
+            college: CollegeCode::parse("0131234A").unwrap(),
+            gateway: GatewayName::parse("gw-1").unwrap(),
+            stream: Stream::Accesses,
+            lane: 1,
+            segment: 1,
+            sealed: "2026-11-26T00:00:00Z".parse().unwrap(),
+            clock: ClockQuality::default(),
+            rules: String::new(),
+        };
+        let sealed = growing.seal(about, (0, Hash::default()), &[], proofs.signer()).unwrap();
+        let asked = RootsAsked { stream: Stream::Accesses, college: None, from: None, to: None, most: 10 };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let left = runtime.block_on(async {
+            suite::insert(&store, &rows).await;
+            store.keep(std::slice::from_ref(&sealed)).await.unwrap();
+            delete(Some(&store), &proofs, &config, now).await;
+            purge_proofs(&store, &proofs, durations(&config), now).await;
+            store.roots(&asked).await.unwrap()
+        });
+        assert_eq!(left, []);
+        let certificates = purge::verify_purges(proofs.folder()).unwrap();
+        let days: std::collections::BTreeMap<i32, u64> = rows.iter().fold(Default::default(), |mut days, row| {
+            *days.entry(row.start().day()).or_default() += 1;
+            days
+        });
+        let told = certificates.iter().map(|c| (c.rows, c.kept_days, c.roots.clone()));
+        let expected = days.values().map(|rows| (*rows, config.retention.accesses_days, vec![(1, sealed.root.hash())]));
+        assert_eq!(told.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     }
 }

@@ -1,12 +1,14 @@
 //! The journal's way to the store, on a thread and a runtime of its own: traffic never waits for it.
 
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::accesslog::proof::{HandOn, Proofs};
 use crate::accesslog::{AccessLog, ShipSettings, ship};
 use crate::config::{Config, StoreKind};
-use crate::store::AnyStore;
+use crate::store::{AnyStore, Embedded};
 
 /// The shipper at work.
 pub struct Shipping {
@@ -16,7 +18,7 @@ pub struct Shipping {
 }
 
 /// Starts shipping to the store of this machine, or to the server of the centre.
-pub fn start(config: &Config, log: &AccessLog) -> Shipping {
+pub fn start(config: &Config, log: &AccessLog, proofs: &Proofs) -> Shipping {
     let (stop, stopped) = watch::channel(false);
     if config.store.kind == StoreKind::Embedded && !config.role.central {
         return Shipping { stop, thread: None, store: None };
@@ -28,20 +30,52 @@ pub fn start(config: &Config, log: &AccessLog) -> Shipping {
             return Shipping { stop, thread: None, store: None };
         }
     };
-    let settings = ShipSettings::of(config);
+    let proof_store = match super::proof_store(config, &store) {
+        Ok(proof_store) => proof_store,
+        Err(error) => {
+            tracing::error!(%error, "the store of proofs cannot be opened; records wait in the journal");
+            return Shipping { stop, thread: None, store: None };
+        }
+    };
+    let settings = ShipSettings { proofs: Some(proofs.clone()), ..ShipSettings::of(config) };
+    let mut hand_on = HandOn::new(proofs.clone(), config.proof.witness.clone());
     let (own, log) = (store.clone(), log.clone());
     let work = move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => return tracing::error!(%error, "the shipper does not start; records wait in the journal"),
         };
-        runtime.block_on(ship(log, &own, settings, stopped));
+        runtime.block_on(async {
+            let shipped = ship(log, &own, settings, stopped);
+            // Ends with the shipping; what it had not handed on then goes now, or with the next start.
+            tokio::select! {
+                () = shipped => {}
+                () = hand_on_for_ever(&mut hand_on, &proof_store) => {}
+            }
+            hand_on_now(&mut hand_on, &proof_store).await;
+        });
     };
     let thread = std::thread::Builder::new().name("shipper".to_owned()).spawn(work);
     if let Err(error) = &thread {
         tracing::error!(%error, "the shipper does not start; records wait in the journal");
     }
     Shipping { stop, thread: thread.ok(), store: Some(store) }
+}
+
+/// Often enough that an export right after a segment's end has its proof.
+const HAND_ON_EVERY: Duration = Duration::from_secs(1);
+
+async fn hand_on_for_ever(hand_on: &mut HandOn, store: &Embedded) {
+    loop {
+        tokio::time::sleep(HAND_ON_EVERY).await;
+        hand_on_now(hand_on, store).await;
+    }
+}
+
+async fn hand_on_now(hand_on: &mut HandOn, store: &Embedded) {
+    if let Err(error) = hand_on.turn(store).await {
+        tracing::error!(%error, "signed roots wait in the state directory");
+    }
 }
 
 impl Shipping {

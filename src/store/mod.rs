@@ -16,6 +16,7 @@ pub mod clickhouse;
 pub mod embedded;
 mod fields;
 pub mod found;
+mod proof;
 mod query;
 pub mod suite;
 
@@ -23,6 +24,7 @@ pub use any::{AnyStore, OpenError};
 pub use clickhouse::ClickHouse;
 pub use embedded::Embedded;
 pub use found::Found;
+pub use proof::{ChainName, ProofStore, RootsAsked};
 pub use query::{Dimension, Filter, HostFilter, Order, Query, Question, Tally};
 
 /// Names a batch for ever: the same token always carries the same rows.

@@ -23,6 +23,7 @@ mod origins;
 mod own_ground;
 mod parent;
 mod probes;
+mod proof;
 mod proxy;
 mod refusals;
 mod reload;

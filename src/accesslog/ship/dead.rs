@@ -112,7 +112,7 @@ impl DeadLanes {
                 true
             }
             // The store's fault, not the lane's: it stays in the spool and is tried at the next search.
-            Err(error @ ShipError::Store(_)) => {
+            Err(error @ (ShipError::Store(_) | ShipError::Proof(_))) => {
                 tracing::warn!(%error, lane = number, "a lane that nobody holds is not in the store yet");
                 self.problem(error);
                 self.waiting.clear();

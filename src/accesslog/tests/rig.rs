@@ -15,7 +15,7 @@ use crate::accesslog::{AccessLog, JournalSettings, ShipSettings, Shipped};
 use crate::clock::Clock;
 use crate::store::{Batch, Filter, Found, Query, Question, ReadError, RecordStore, StoreError, Tally};
 
-pub(super) struct Rig {
+pub(in crate::accesslog) struct Rig {
     pub disk: FakeDisk,
     pub clock: Clock,
     pub settings: JournalSettings,
@@ -26,7 +26,7 @@ pub(super) struct Rig {
     runtime: tokio::runtime::Runtime,
 }
 
-pub(super) const NOON: Timestamp = Timestamp::from_micros(1_795_435_200_000_000);
+pub(in crate::accesslog) const NOON: Timestamp = Timestamp::from_micros(1_795_435_200_000_000);
 
 impl Rig {
     pub fn new(seed: u64) -> Rig {
@@ -131,7 +131,7 @@ impl Rig {
 
 /// Takes each token with one content, and each row once.
 #[derive(Default)]
-pub(super) struct StrictStore {
+pub(in crate::accesslog) struct StrictStore {
     pub rows: Mutex<HashMap<(Stream, RowKey), Row>>,
     pub gaps: Mutex<Vec<GapRow>>,
     tokens: Mutex<HashMap<String, Batch>>,
@@ -140,7 +140,7 @@ pub(super) struct StrictStore {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(in crate::accesslog) enum Answer {
     /// Not stored, to be tried again.
     Lost,
     /// Stored, and the acknowledgement lost.
@@ -209,7 +209,7 @@ impl StrictStore {
     }
 }
 
-pub(super) fn access() -> AccessRecord {
+pub(in crate::accesslog) fn access() -> AccessRecord {
     AccessRecord {
         connection: 1,
         person: Some(Pseudonym([9; 16])),
@@ -244,11 +244,11 @@ pub(super) fn access() -> AccessRecord {
     }
 }
 
-pub(super) fn complete(bytes_down: u64) -> AccessRecord {
+pub(in crate::accesslog) fn complete(bytes_down: u64) -> AccessRecord {
     AccessRecord { status: Some(200), bytes_down, ending: Ending::Complete, ..access() }
 }
 
-pub(super) fn connection() -> ConnectionRecord {
+pub(in crate::accesslog) fn connection() -> ConnectionRecord {
     ConnectionRecord {
         start: NOON,
         end: NOON,

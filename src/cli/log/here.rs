@@ -7,26 +7,34 @@ use std::process::ExitCode;
 use anyhow::Context;
 use jiff::tz::TimeZone;
 
-use super::{LogArgs, Places};
+use super::{Exports, LogArgs, Places};
 use crate::access::{PersonName, Pseudonym, Timestamp};
+use crate::accesslog::proof::HandOn;
 use crate::accesslog::{ShipSettings, sealed_folder, ship_dead_lanes, unseal};
 use crate::audit::Pending;
 use crate::clock::Clock;
 use crate::config::{Config, StoreKind};
 use crate::gateway::control::ask_status;
-use crate::store::{AnyStore, Filter};
+use crate::process::{open_proofs, proof_store};
+use crate::store::{AnyStore, Embedded, Filter};
 
 /// People here read the time of the school.
 const ZONE: &str = "Europe/Paris";
 
 /// Runs a `log` command on the store of this machine.
 pub fn run(args: LogArgs, config: Option<&Path>, state: Option<&Path>) -> anyhow::Result<ExitCode> {
+    // Verifying wants a package and nothing else: no state, no configuration.
+    if let Some(verify) = args.verify() {
+        return Ok(ExitCode::from(verify.run(&mut std::io::stdout().lock(), &mut std::io::stderr().lock())));
+    }
     let config = match Config::load(config, state) {
         Ok(config) => config,
         Err(problems) => return Ok(crate::cli::wrong(&problems)),
     };
+    let store = AnyStore::open_read_only(&config)?;
     let places = Places {
-        store: AnyStore::open_read_only(&config)?,
+        exports: exports(&config, &store),
+        store,
         state: config.paths.state.clone(),
         clock: Clock::System,
         zone: TimeZone::get(ZONE).context("the time zone of the school")?,
@@ -50,6 +58,20 @@ pub fn run(args: LogArgs, config: Option<&Path>, state: Option<&Path>) -> anyhow
     Ok(ExitCode::from(code))
 }
 
+/// What an export is signed and stamped with.
+fn exports(config: &Config, store: &AnyStore) -> Exports {
+    // Where `process::proof_store` puts them.
+    let proofs = store.embedded().cloned().unwrap_or_else(|| Embedded::open_read_only(&config.paths.proofs));
+    Exports {
+        proofs,
+        folder: config.paths.proofs.clone(),
+        key_file: config.proof.key_file.clone(),
+        college: config.college.code.clone(),
+        gateway: config.gateway.clone(),
+        tsa: config.proof.tsa.clone(),
+    }
+}
+
 fn terminal_width() -> Option<usize> {
     if !std::io::stdout().is_terminal() {
         return None;
@@ -63,7 +85,10 @@ async fn bring_in(config: &Config) -> anyhow::Result<()> {
         return Ok(());
     }
     let store = AnyStore::open(config)?;
-    let shipped = ship_dead_lanes(&config.journal.directory, &store, &ShipSettings::of(config)).await;
+    let proofs = open_proofs(config, &Clock::System)?;
+    let settings = ShipSettings { proofs: Some(proofs.clone()), ..ShipSettings::of(config) };
+    let shipped = ship_dead_lanes(&config.journal.directory, &store, &settings).await;
+    HandOn::new(proofs, config.proof.witness.clone()).turn(&proof_store(config, &store)?).await?;
     match shipped.problems.into_iter().next() {
         None => Ok(()),
         Some(problem) => Err(problem.into()),

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::csv::Csv;
 use super::table::Table;
 use crate::access::{Row, Stream};
+use crate::audit::csv::Csv;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {

@@ -16,6 +16,9 @@ const TABLE_LIMIT: u64 = 100;
 pub(super) struct SearchArgs {
     #[command(flatten)]
     pub common: SharedArgs,
+    /// table, json (one object a line) or csv
+    #[arg(long, default_value = "table")]
+    format: String,
     /// At most so many rows (a table: 100; json, csv: all)
     #[arg(long, value_name = "ROWS")]
     limit: Option<String>,
@@ -31,7 +34,7 @@ pub(super) struct Parsed {
 
 impl SearchArgs {
     pub fn parse(&self) -> Result<Parsed, Vec<String>> {
-        let format = self.common.format.parse();
+        let format = self.format.parse();
         let limit = match self.limit.as_deref() {
             None => Ok(None),
             Some(text) => match text.parse() {

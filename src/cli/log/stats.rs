@@ -6,14 +6,18 @@ use clap::Args;
 use serde::Serialize;
 
 use super::output::Format;
-use super::{End, Places, SharedArgs, Shown, csv, table};
+use super::{End, Places, SharedArgs, Shown, table};
 use crate::access::{Stream, Timestamp};
+use crate::audit::csv;
 use crate::store::{Dimension, Filter, Question, RecordStore, Tally};
 
 #[derive(Debug, Args)]
 pub(super) struct StatsArgs {
     #[command(flatten)]
     pub common: SharedArgs,
+    /// table, json (one object a line) or csv
+    #[arg(long, default_value = "table")]
+    format: String,
     /// day, hour, decision, category, host, rule, college, protocol, ending; several by commas
     #[arg(long, value_delimiter = ',')]
     pub by: Vec<String>,
@@ -39,9 +43,9 @@ struct Line {
 const COLUMNS: &[&str] = &["by", "key", "number", "bytes_up", "bytes_down"];
 
 impl StatsArgs {
-    pub fn parse(&self, common: &SharedArgs) -> Result<Parsed, Vec<String>> {
+    pub fn parse(&self) -> Result<Parsed, Vec<String>> {
         let mut bad = Vec::new();
-        let format = common.format.parse().map_err(|e| bad.push(e)).ok();
+        let format = self.format.parse().map_err(|e| bad.push(e)).ok();
         let top: Option<u32> = self.top.parse().ok().filter(|top| *top > 0);
         if top.is_none() {
             bad.push(format!("--top: `{}` is no number: write 1 or more", self.top));
@@ -62,7 +66,7 @@ impl StatsArgs {
         out: &mut impl Write,
         shown: &mut Shown,
     ) -> Result<Format, End> {
-        let parsed = self.parse(&self.common).map_err(|bad| End::Refused(super::USAGE, bad.join("\n")))?;
+        let parsed = self.parse().map_err(|bad| End::Refused(super::USAGE, bad.join("\n")))?;
         let by = if parsed.by.is_empty() { usual(filter.stream).to_vec() } else { parsed.by };
         let mut lines = Vec::new();
         for by in by {

@@ -55,6 +55,14 @@ impl Desk {
             clock: Clock::manual("2026-11-25T09:00:00Z".parse().unwrap()),
             zone: TimeZone::get("Europe/Paris").unwrap(),
             width: None,
+            exports: Exports {
+                proofs: Embedded::open_read_only(&self.state.path().join("store")),
+                folder: self.state.path().join("proofs"),
+                key_file: None,
+                college: CollegeCode::parse("0131234A").unwrap(),
+                gateway: GatewayName::parse("gw-1").unwrap(),
+                tsa: None,
+            },
         }
     }
 

@@ -11,7 +11,7 @@ use crate::matcher::urls::{UrlHit, UrlTable};
 use crate::matcher::{Candidate, ListId};
 
 use super::super::urgent::{Overlay, Said, Width, is_urgent};
-use super::{Image, Kind, Spill, UNCONFIRMED, url_width};
+use super::{Image, Kind, Spill, UNCONFIRMED, network_width, url_width};
 
 /// What the urgent changes leave of a list.
 struct Left<'a>(Option<(&'a Overlay, Said)>);
@@ -101,7 +101,7 @@ impl Image {
     fn network_entry(&self, list: ListId, address: IpAddr, left: &Left<'_>) -> Option<EntryRef> {
         let mut narrowest: Option<AddressHit> = None;
         self.visit_networks(address, |hit| {
-            if self.set(hit.set).contains(list) && left.holds(list, 0) {
+            if self.set(hit.set).contains(list) && left.holds(list, network_width(&hit)) {
                 narrowest = Some(hit);
             }
         });

@@ -13,7 +13,7 @@ use crate::matcher::urls::{UrlHit, UrlTable};
 use crate::matcher::{Candidate, ListId, ListMatches, SetNumber, site_of};
 
 use super::super::urgent::Width;
-use super::{Image, Kind, url_width};
+use super::{Image, Kind, network_width, url_width};
 
 impl Image {
     /// Every list with an entry that covers the candidate: its name or a parent, its address, a prefix of its URL, an
@@ -33,7 +33,7 @@ impl Image {
         let may_have_urls = match candidate.target() {
             Host::Name(name) => self.match_names(name.as_str(), &mut found, &left),
             Host::Address(address) => {
-                self.visit_networks(*address, |hit| found.union_with(&left(self.set(hit.set), 0)));
+                self.visit_networks(*address, |hit| found.union_with(&left(self.set(hit.set), network_width(&hit))));
                 true
             }
         };
@@ -111,7 +111,9 @@ impl Image {
             return found;
         };
         let said = overlay.about_address(address);
-        self.visit_networks(address, |hit| found.union_with(&overlay.left(&said, self.set(hit.set), 0)));
+        self.visit_networks(address, |hit| {
+            found.union_with(&overlay.left(&said, self.set(hit.set), network_width(&hit)))
+        });
         overlay.additions(&said).for_each(|(lists, _)| found.union_with(&lists));
         found
     }

@@ -71,7 +71,7 @@ use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{CategoryName, ListName};
-use crate::matcher::addresses::AddressTable;
+use crate::matcher::addresses::{AddressHit, AddressTable};
 use crate::matcher::names::NameTable;
 use crate::matcher::names::codebook::Codebook;
 use crate::matcher::names::hash::Seed;
@@ -351,6 +351,12 @@ impl Image {
     pub fn category_of_alias(&self, alias: &CategoryName) -> Option<&CategoryName> {
         self.description.category_aliases.iter().find(|(name, _)| name == alias).map(|(_, category)| category)
     }
+}
+
+/// How narrow a network is: a single address is its host, and any other wider than every host.
+fn network_width(hit: &AddressHit) -> Width {
+    let network = &hit.network;
+    if network.prefix_len() == network.max_prefix_len() { network.addr().to_string().len() } else { 0 }
 }
 
 /// How narrow the entry of a URL is.

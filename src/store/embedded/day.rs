@@ -92,6 +92,19 @@ pub(super) fn open_to_write(path: &Path) -> Result<Connection, DayError> {
     Ok(connection)
 }
 
+/// Opens a small file that is of no day, and makes its table where there is none.
+pub(super) fn open_beside_days(path: &Path, table: &str) -> Result<Connection, DayError> {
+    make(path).map_err(|source| DayError::Io { path: path.into(), source })?;
+    let sql = |source| DayError::Sql { path: path.into(), source };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(sql)?;
+    connection.busy_timeout(BUSY).map_err(sql)?;
+    // No WAL: a reader that may not write here can read it all the same.
+    let settings = "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF";
+    connection.execute_batch(settings).and_then(|()| connection.execute_batch(table)).map_err(sql)?;
+    Ok(connection)
+}
+
 /// SQLite would make the file readable by all; its neighbours get the mode and the owner of the file.
 pub(super) fn make(path: &Path) -> std::io::Result<()> {
     match fs::OpenOptions::new().write(true).create_new(true).mode(0o640).open(path) {

@@ -102,13 +102,5 @@ pub(super) fn purge(directory: &Path, stream: Stream, before: i32) -> Result<u64
 }
 
 fn open_to_write(path: &Path) -> Result<Connection, DayError> {
-    day::make(path).map_err(|source| DayError::Io { path: path.into(), source })?;
-    let sql = |source| DayError::Sql { path: path.into(), source };
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(sql)?;
-    connection.busy_timeout(day::BUSY).map_err(sql)?;
-    // No WAL: a reader that may not write here can read it all the same.
-    let settings = "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF";
-    connection.execute_batch(settings).and_then(|()| connection.execute_batch(TABLE)).map_err(sql)?;
-    Ok(connection)
+    day::open_beside_days(path, TABLE)
 }

@@ -10,6 +10,7 @@
 //! | `2026-11-23.sqlite` | the tables `accesses` and `connections` of that day ([`day`](self)) |
 //! | `…-wal`, `…-shm` | what SQLite keeps beside it while somebody has it open |
 //! | `gaps.sqlite` | what is missing from the log, of all days (`gaps.rs`) |
+//! | `proofs.sqlite` | the signed roots of the rows' trees, with what opens their leaves (`proofs.rs`) |
 //! | `purge.lock` | held by the process that purges |
 //!
 //! Reads open their own read-only connections, so a reader never waits for the writer; everything that touches the
@@ -18,6 +19,7 @@
 mod columns;
 mod day;
 mod gaps;
+mod proofs;
 mod purge;
 mod read;
 mod select;
@@ -30,7 +32,10 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use super::{Batch, Filter, Found, Query, Question, ReadError, RecordStore, StoreError, Tally};
+use super::{
+    Batch, ChainName, Filter, Found, ProofStore, Query, Question, ReadError, RecordStore, RootsAsked, StoreError, Tally,
+};
+use crate::access::proof::Sealed;
 use crate::access::{GapRow, Stream};
 pub use day::{NO_FOLLOW, give_to_owner_of};
 pub use purge::{PurgeError, Purged};
@@ -148,6 +153,47 @@ impl RecordStore for Embedded {
             read::stats(&directory, days, &question, &interrupt)
         })
         .await
+    }
+}
+
+impl ProofStore for Embedded {
+    async fn keep(&self, sealed: &[Sealed]) -> Result<(), StoreError> {
+        let permit = self.writing.clone().acquire_owned().await;
+        let (directory, sealed) = (self.directory.clone(), sealed.to_vec());
+        let kept = spawn_blocking(move || {
+            let _permit = permit;
+            proofs::keep(&directory, &sealed).map_err(|e| StoreError::Retry(e.to_string()))
+        });
+        kept.await.unwrap_or_else(|e| Err(StoreError::Retry(e.to_string())))
+    }
+
+    async fn newest(&self, chain: &ChainName) -> Result<u64, ReadError> {
+        let (directory, chain) = (self.directory.clone(), chain.clone());
+        blocking(move || proofs::newest(&directory, &chain).map_err(|e| ReadError::BrokeOff(e.to_string()))).await
+    }
+
+    async fn roots(&self, asked: &RootsAsked) -> Result<Vec<Sealed>, ReadError> {
+        let (directory, asked) = (self.directory.clone(), asked.clone());
+        blocking(move || proofs::roots(&directory, &asked)).await
+    }
+}
+
+impl Embedded {
+    /// Deletes the proofs of a stream's trees whose rows are all gone; answers how many.
+    pub async fn purge_proofs(&self, stream: Stream, before: i32) -> Result<u64, PurgeError> {
+        let (directory, permit) = (self.directory.clone(), self.writing.clone().acquire_owned().await);
+        let purged = spawn_blocking(move || {
+            let _permit = permit;
+            proofs::purge(&directory, stream, before).map_err(PurgeError::from)
+        });
+        purged.await.unwrap_or_else(|e| Err(PurgeError::Failed(e.to_string())))
+    }
+
+    /// The trees that hold something of a UTC day: what a certificate of its purge names.
+    pub async fn roots_of_day(&self, stream: Stream, day: i32) -> Result<Vec<Sealed>, ReadError> {
+        let directory = self.directory.clone();
+        let roots = move || proofs::roots_of_day(&directory, stream, day);
+        blocking(move || roots().map_err(|e| ReadError::BrokeOff(e.to_string()))).await
     }
 }
 

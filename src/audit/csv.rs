@@ -13,7 +13,8 @@ use serde_json::Value;
 use crate::access::{Row, Stream};
 use crate::store::embedded::column_names;
 
-pub(super) struct Csv {
+/// Writes rows of one stream.
+pub struct Csv {
     columns: Vec<&'static str>,
 }
 
@@ -36,7 +37,7 @@ impl Csv {
 }
 
 /// A header, then lines: for counts, whose fields all are columns.
-pub(super) fn lines<T: Serialize>(columns: &[&str], lines: &[T], out: &mut impl Write) -> io::Result<()> {
+pub fn lines<T: Serialize>(columns: &[&str], lines: &[T], out: &mut impl Write) -> io::Result<()> {
     record(columns, out)?;
     for line in lines {
         let value = serde_json::to_value(line)?;
