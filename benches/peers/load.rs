@@ -138,8 +138,9 @@ impl Door {
                     let mut stream = self.tunnel(origin, None).await.expect("a tunnel");
                     start_tunnel(&mut stream, &hello, size).await.expect("a tunnel takes bytes");
                     let mut heard = 0;
-                    loop {
-                        match stream.read(&mut scratch).await.expect("a tunnel that ends well") {
+                    // Not until its end: some wait a minute before they pass on that the origin has closed.
+                    while heard < FLIGHT + size {
+                        match stream.read(&mut scratch).await.expect("a tunnel that goes on") {
                             0 => break,
                             n => heard += n,
                         }
