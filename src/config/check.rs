@@ -1,6 +1,7 @@
 //! From what is written to what is known good.
 
 mod parent;
+mod transparent;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
@@ -22,6 +23,7 @@ type Texts = Vec<At<String>>;
 as_written! {
     pub(super) struct WrittenFile {
         role: WrittenRole, college: WrittenCollege, gateway: WrittenGateway, listen: WrittenListen,
+        transparent: WrittenTransparent,
         resolver: WrittenResolver, rules: WrittenRules, journal: WrittenJournal, store: WrittenStore,
         retention: WrittenRetention, persons: WrittenPersons, limits: WrittenLimits, guard: WrittenGuard,
         parent: WrittenParent, log: WrittenLog,
@@ -31,7 +33,11 @@ as_written! {
         code: String, name: String, contact: String, data_protection_officer: String, head: String,
     }
     pub(super) struct WrittenGateway { name: String, }
-    pub(super) struct WrittenListen { explicit: Texts, }
+    pub(super) struct WrittenListen { explicit: Texts, transparent_http: Texts, transparent_tls: Texts, }
+    pub(super) struct WrittenTransparent {
+        mode: String, interfaces: Texts, except: Texts, origin_mismatch: String, keep_client_address: bool,
+        silence_ms: u64,
+    }
     pub(super) struct WrittenResolver { servers: Texts, timeout_ms: u64, cache_entries: u64, }
     pub(super) struct WrittenRules { directory: String, }
     pub(super) struct WrittenJournal {
@@ -59,6 +65,7 @@ pub(super) fn keys() -> Vec<String> {
         WrittenCollege::KEYS,
         WrittenGateway::KEYS,
         WrittenListen::KEYS,
+        WrittenTransparent::KEYS,
         WrittenResolver::KEYS,
         WrittenRules::KEYS,
         WrittenJournal::KEYS,
@@ -115,6 +122,7 @@ impl Check<'_> {
             college: self.college(value(written.college)),
             gateway: self.gateway(value(written.gateway)),
             listen: self.listen(value(written.listen), role),
+            transparent: self.transparent(value(written.transparent)),
             resolver: self.resolver(value(written.resolver)),
             rules: self.rules(value(written.rules)),
             retention: self.retention(value(written.retention)),
@@ -165,27 +173,45 @@ impl Check<'_> {
     }
 
     fn listen(&mut self, written: WrittenListen, role: Role) -> Listen {
-        let Some(texts) = written.explicit else {
-            return Listen { explicit: default::EXPLICIT.to_vec() };
+        let explicit = match written.explicit {
+            None => default::EXPLICIT.to_vec(),
+            Some(texts) => {
+                if texts.value.is_empty()
+                    && role.gateway
+                    && written.transparent_http.is_none()
+                    && written.transparent_tls.is_none()
+                {
+                    self.document.problem(
+                        &texts.span,
+                        "nobody could come in",
+                        "name an address, as in [\"0.0.0.0:3128\"]",
+                    );
+                }
+                self.doors(Some(texts), &[])
+            }
         };
-        if texts.value.is_empty() && role.gateway {
-            self.document.problem(&texts.span, "nobody could come in", "name an address, as in [\"0.0.0.0:3128\"]");
-        }
-        let mut explicit = Vec::new();
-        for At { value: text, span } in texts.value {
+        let transparent_http = self.doors(written.transparent_http, &explicit);
+        let taken = [explicit.as_slice(), &transparent_http].concat();
+        let transparent_tls = self.doors(written.transparent_tls, &taken);
+        Listen { explicit, transparent_http, transparent_tls }
+    }
+
+    fn doors(&mut self, texts: Option<At<Texts>>, taken: &[SocketAddr]) -> Vec<SocketAddr> {
+        let mut doors = Vec::new();
+        for At { value: text, span } in texts.map(|at| at.value).unwrap_or_default() {
             match text.parse::<SocketAddr>() {
                 Err(_) => self.document.problem(
                     &span,
                     format!("`{text}` is no address with a port"),
                     "as in \"127.0.0.1:3128\" or \"[::1]:3128\"; names are not resolved here",
                 ),
-                Ok(address) if explicit.contains(&address) => {
+                Ok(address) if doors.contains(&address) || taken.contains(&address) => {
                     self.document.problem(&span, format!("`{text}` stands here twice"), "remove one");
                 }
-                Ok(address) => explicit.push(address),
+                Ok(address) => doors.push(address),
             }
         }
-        Listen { explicit }
+        doors
     }
 
     fn resolver(&mut self, written: WrittenResolver) -> Resolver {
@@ -424,5 +450,6 @@ fn notes(config: &Config, file: &Path) -> Vec<Problem> {
             "names under `[parent] no_proxy` are resolved here",
         );
     }
+    transparent::notes(config, &mut note);
     notes
 }

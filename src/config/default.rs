@@ -5,6 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// Loopback: a gateway that nobody configured serves nobody else. 3128 is what squid's users have in their settings.
 pub const EXPLICIT: [SocketAddr; 2] =
     [SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3128), SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 3128)];
+/// Redirected connections need no capability and no policy routing.
+pub const TRANSPARENT_MODE: &str = "redirect";
+/// A site behind several addresses is reached all the same, and nobody is reached under another's name.
+pub const ORIGIN_MISMATCH: &str = "dial-resolved";
+/// A client that speaks first does so within a round trip; whoever has not by then waits for the other side (SSH, mail).
+pub const TRANSPARENT_SILENCE_MS: u64 = 300;
 /// A well-formed code that no school bears, so that rows of a trial can't be taken for a school's.
 pub const COLLEGE_CODE: &str = "0000000A";
 pub const COLLEGE_NAME: &str = "Collège";

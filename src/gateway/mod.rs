@@ -34,6 +34,7 @@ mod reach;
 mod record;
 mod repeats;
 mod reply;
+mod transparent;
 mod tunnel;
 mod upgrade;
 mod way;

@@ -37,7 +37,7 @@ use super::way::{NoWay, Way};
 use super::{Gateway, Snapshot, intent, judge, own_pages, parting, way};
 
 /// TLS 1.2 alert (RFC 5246 §7.2): fatal, access_denied. Understood by TLS 1.3 clients as well.
-const ALERT_ACCESS_DENIED: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 49];
+pub const ALERT_ACCESS_DENIED: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 49];
 
 /// Answers a CONNECT; the tunnel goes on in a task of its own.
 pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<Incoming>) -> Response<ReplyBody> {
@@ -111,12 +111,12 @@ fn names(field: &HeaderValue, host: &Host, port: u16) -> bool {
 }
 
 /// Both records of a tunnel. A tunnel is nothing but its bytes: they count the same.
-struct Intents {
-    access: AccessFlow,
-    connection: ConnectionIntent,
+pub struct Intents {
+    pub access: AccessFlow,
+    pub connection: ConnectionIntent,
 }
 
-fn write_intents(
+pub fn write_intents(
     connection: &ClientConnection,
     access: &Access,
     judgement: &Judgement,
@@ -261,7 +261,7 @@ impl Tunnel {
             origins.keep(link);
         }
         let (early, stream) = client.into_parts();
-        let opened = Opened { gateway, ends, taken, origins, inside: Some(inside) };
+        let opened = Opened { gateway, ends, taken, origins, inside: Some(inside), dialled: None };
         opened.serve_boxed(stream, early, limits).await;
     }
 

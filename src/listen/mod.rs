@@ -7,7 +7,9 @@
 //! Type to read first: [`Accepted`].
 
 mod bind;
+mod inherited;
 mod shortage;
+mod transparent;
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +19,10 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::config::Divert;
+
 pub use bind::BindError;
+pub use inherited::Inherited;
 use shortage::Shortage;
 
 /// Through which door a connection came.
@@ -25,6 +30,19 @@ use shortage::Shortage;
 pub enum ListenerKind {
     /// A proxy that the client was told to use.
     Explicit,
+    /// The network brought it: a connection to port 80.
+    TransparentHttp(Divert),
+    /// The network brought it: any other.
+    TransparentTls(Divert),
+}
+
+impl ListenerKind {
+    fn divert(self) -> Option<Divert> {
+        match self {
+            ListenerKind::Explicit => None,
+            ListenerKind::TransparentHttp(divert) | ListenerKind::TransparentTls(divert) => Some(divert),
+        }
+    }
 }
 
 /// Where the client wanted to go, when the network brought it here instead.
@@ -54,7 +72,12 @@ pub struct Listener {
 impl Listener {
     /// Opens it; needs a runtime. Port 0 lets the system choose: see [`Listener::local`].
     pub fn bind(address: SocketAddr, kind: ListenerKind) -> Result<Listener, BindError> {
-        let socket = bind::bind(address)?;
+        Listener::open(address, kind, &mut Inherited::default())
+    }
+
+    /// The same, by a socket that the service manager has opened where there is one for this address.
+    pub fn open(address: SocketAddr, kind: ListenerKind, inherited: &mut Inherited) -> Result<Listener, BindError> {
+        let socket = bind::bind(address, kind.divert(), inherited.socket(address))?;
         let local = socket.local_addr().map_err(|error| BindError::new(address, error))?;
         Ok(Listener { socket, local, kind, shortage: Shortage::default() })
     }
@@ -92,7 +115,8 @@ impl Listener {
         // What we send is whole already; waiting for more (Nagle) only costs time.
         stream.set_nodelay(true)?;
         let local = stream.local_addr()?;
-        Ok(Accepted { stream, client, local, listener: self.kind, original: None })
+        let original = self.kind.divert().map(|divert| transparent::original_dst(&stream, local, divert));
+        Ok(Accepted { stream, client, local, listener: self.kind, original })
     }
 }
 

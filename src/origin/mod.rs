@@ -15,6 +15,7 @@ mod order;
 mod own;
 mod parent;
 mod resolve;
+mod source;
 mod special;
 
 pub use dial::{DialError, OriginStream, dial};
@@ -22,6 +23,7 @@ pub use guard::{Guard, Guarded};
 pub use memory::Memory;
 pub use parent::{CredentialsError, Parent, TunnelError};
 pub use resolve::{ResolveError, Resolver, ResolverError};
+pub use source::can_bear_others_addresses;
 
 /// Whose fault an error is: it decides status code and log level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -22,8 +22,8 @@ use crate::clock::Clock;
 use crate::config::{Config, Recipients};
 use crate::gateway::control::ControlSocket;
 use crate::gateway::{Gateway, Snapshot};
-use crate::listen::{BindError, Listener, ListenerKind};
-use crate::origin::{Resolver, ResolverError};
+use crate::listen::{BindError, Inherited, Listener, ListenerKind};
+use crate::origin::{self, Resolver, ResolverError};
 use crate::tasks;
 
 pub use rules::RulesError;
@@ -46,6 +46,10 @@ pub enum StartError {
     Resolver(#[from] ResolverError),
     #[error("the control socket {path} cannot be opened: {error}")]
     Control { path: PathBuf, error: io::Error },
+    #[error(
+        "origins cannot be reached from the clients' own addresses: {0}\n  help: that takes CAP_NET_ADMIN (`ecluse-keep-client-address.conf`); or set `keep_client_address = false` in `[transparent]`"
+    )]
+    ClientAddress(io::Error),
     #[error("signals cannot be received: {0}")]
     Signals(io::Error),
     #[error("the runtime cannot be started: {0}")]
@@ -73,6 +77,7 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
 
     // The machine: one gateway a state directory, every door open before anybody is let in.
     let _lock = state::take(&config)?;
+    check_addresses(&config)?;
     let listeners = bind(&config)?;
     let own: Vec<SocketAddr> = listeners.iter().map(Listener::local).collect();
 
@@ -119,7 +124,29 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
 }
 
 fn bind(config: &Config) -> Result<Vec<Listener>, BindError> {
-    config.listen.explicit.iter().map(|&address| Listener::bind(address, ListenerKind::Explicit)).collect()
+    let (listen, divert) = (&config.listen, config.transparent.mode);
+    let kinds = [
+        (&listen.explicit, ListenerKind::Explicit),
+        (&listen.transparent_http, ListenerKind::TransparentHttp(divert)),
+        (&listen.transparent_tls, ListenerKind::TransparentTls(divert)),
+    ];
+    let mut inherited = Inherited::take();
+    let mut listeners = Vec::new();
+    for (doors, kind) in kinds {
+        for &door in doors {
+            listeners.push(Listener::open(door, kind, &mut inherited)?);
+        }
+    }
+    inherited.close_others();
+    Ok(listeners)
+}
+
+/// Said at the start and not by every dial that fails.
+fn check_addresses(config: &Config) -> Result<(), StartError> {
+    match config.transparent.keep_client_address {
+        true => origin::can_bear_others_addresses().map_err(StartError::ClientAddress),
+        false => Ok(()),
+    }
 }
 
 fn journal_settings(config: &Config) -> Result<JournalSettings, UnsealError> {
@@ -172,6 +199,7 @@ fn say_what_needs_a_restart(old: &Snapshot, new: &Snapshot) {
     let (old, new) = (&old.config, &new.config);
     let fixed = [
         ("[listen]", old.listen != new.listen),
+        ("[transparent] mode", old.transparent.mode != new.transparent.mode),
         ("[journal]", old.journal != new.journal),
         ("[store]", old.store != new.store),
         ("[resolver]", old.resolver != new.resolver),

@@ -27,5 +27,6 @@ mod slow;
 mod start;
 mod streaming;
 mod tidy;
+mod transparent;
 mod tunnels;
 mod whole_list;

@@ -9,6 +9,7 @@ pub mod browser;
 pub mod cli;
 pub mod dns;
 pub mod gateway;
+pub mod lab;
 pub mod mirror;
 pub mod origin;
 pub mod raw;
