@@ -50,7 +50,7 @@ impl Town {
         site.set("transparent", &format!("interfaces = [\"eth-c\"]\n{transparent}"));
         let gateway = Gateway::start(&mut site).await;
         for (arguments, shell) in [(&["nftables"][..], "nft -f"), (&["nftables", "--routing"], "sh -e")] {
-            let file = site.folder().join("rules");
+            let file = site.folder().join("firewall");
             std::fs::write(&file, gateway.cli(arguments).ok()).expect("a writable folder");
             run(&format!("{shell} {}", file.display()));
         }
@@ -62,9 +62,9 @@ impl Town {
         let address = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
         let authority = self.site.folder().join("authority.pem").display().to_string();
         let resolve: Vec<String> =
-            [80, 443, 3129].iter().map(|port| format!("--resolve={name}:{port}:{address}")).collect();
+            [80, 443, 3129].iter().map(|port| format!("{name}:{port}:{address}")).collect();
         let mut arguments = vec!["-sS", "--max-time", "15", "--cacert", &authority, "-w", "\n%{http_code}"];
-        arguments.extend(resolve.iter().map(String::as_str));
+        arguments.extend(resolve.iter().flat_map(|one| ["--resolve", one]));
         arguments.push(url);
         self.lab.client.say("curl", &arguments).await
     }
