@@ -13,6 +13,7 @@ pub mod policy;
 // wire
 pub mod accesslog;
 pub mod detect;
+pub mod dns;
 pub mod framing;
 pub mod identity;
 pub mod listen;

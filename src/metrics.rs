@@ -36,7 +36,11 @@ impl Gauge {
     }
 
     pub fn up(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.up_by(1);
+    }
+
+    pub fn up_by(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
     }
 
     pub fn down(&self) {
@@ -79,6 +83,13 @@ figures! {
     accesses_tunnelled: Counter,
     accesses_refused: Counter,
     accesses_failed: Counter,
+    /// Questions of names: asked of us, answered from memory, refused by policy, dropped because a client asked too
+    /// many, and failed because nobody could say.
+    names_asked: Counter,
+    names_from_cache: Counter,
+    names_refused: Counter,
+    names_dropped: Counter,
+    names_failed: Counter,
     /// Tasks that panicked: each is a bug.
     panics: Counter,
     /// Records appended to the journal, intents not counted.
@@ -99,8 +110,12 @@ figures! {
     backlog_age_s: Gauge,
     /// The last acknowledgement of the store: microseconds since 1970 UTC.
     acknowledged_us: Gauge,
-    /// Batches that the store refuses for good; they are set aside in the spool's folder `poison`.
-    poison_batches: Counter,
+    /// Batches that the store refused for good: what lies in the spool's folder `poison`.
+    poison_batches: Gauge,
+    /// Rows whose dates cannot be right: what lies in the spool's folder `quarantine`.
+    quarantined_rows: Gauge,
+    /// Sealed segments that were compressed because they had to wait.
+    segments_compressed: Counter,
     /// What the journal may still write, in bytes: of its own bound, and of the disk.
     journal_left_bytes: Gauge,
     /// Every row that ended before is in the store: microseconds since 1970 UTC.

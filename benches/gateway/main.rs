@@ -1,7 +1,8 @@
 //! What the gateway costs, as ratios to the barest programs that do the same work, measured in one run.
 //!
 //! `cargo bench --bench gateway` prints tables in Markdown; `-- --quick` does less of everything, and `-- --bare` measures
-//! the bare peers against themselves: what differs from 1 there is the noise of the method. The bare peers are
+//! the bare peers against themselves: what differs from 1 there is the noise of the method; `-- --workers` against
+//! themselves with other strategies of workers. The bare peers are
 //! child processes of this program ([`peers`]), so that their CPU time is their own; rounds of both alternate, so that
 //! whatever else the machine does falls on both. Every round counts its answers: a fast wrong answer fails.
 
@@ -53,7 +54,14 @@ fn main() {
     let effort = if arguments.iter().any(|a| a == "--quick") { QUICK } else { WHOLE };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     if arguments.iter().any(|a| a == "--bare") {
-        runtime.block_on(bare_against_bare(&effort));
+        runtime.block_on(bare_against_bare(&effort, ""));
+    } else if arguments.iter().any(|a| a == "--workers") {
+        runtime.block_on(async {
+            for strategy in ["@shared", "@reuseport"] {
+                println!("\nBare peer: one runtime whose threads share all work. \"Gateway\": bare{strategy}.");
+                bare_against_bare(&effort, strategy).await;
+            }
+        });
     } else {
         runtime.block_on(run(&effort));
     }
@@ -62,13 +70,16 @@ fn main() {
 /// A process under measure: its id and where its proxy listens.
 type Subject = (u32, SocketAddr);
 
-async fn bare_against_bare(effort: &Effort) {
+/// The bare peers against themselves with another strategy of workers (see [`peers::run`]).
+async fn bare_against_bare(effort: &Effort, strategy: &str) {
     let mut report = Report::new(false);
     let origin = PageOrigin::start().await;
-    let (one, other) = (Peer::start("proxy", origin.address).await, Peer::start("proxy", origin.address).await);
+    let other = Peer::start(&format!("proxy{strategy}"), origin.address).await;
+    let one = Peer::start("proxy", origin.address).await;
     requests(effort, PER_REQUEST, &origin, one.subject(), other.subject(), &mut report).await;
     let origin = TunnelOrigin::start().await;
-    let (one, other) = (Peer::start("relay", origin.address).await, Peer::start("relay", origin.address).await);
+    let other = Peer::start(&format!("relay{strategy}"), origin.address).await;
+    let one = Peer::start("relay", origin.address).await;
     tunnels(effort, &origin, one.subject(), other.subject(), &mut report).await;
     report.print();
 }

@@ -7,9 +7,14 @@ const TICKS_PER_SECOND: u64 = 100;
 
 /// User and system time of a process and all its threads, the finished ones too.
 pub fn cpu(pid: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a living process");
+    cpu_if_alive(pid).expect("a living process")
+}
+
+/// The same, of a process that may be gone.
+pub fn cpu_if_alive(pid: u32) -> Option<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // Fields 14 and 15 of the line, counted after the command's name, which may hold anything.
-    let rest = stat.rsplit(')').next().expect("a name in parentheses");
+    let rest = stat.rsplit(')').next()?;
     let fields: Vec<u64> = rest.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
-    Duration::from_millis((fields[11] + fields[12]) * 1000 / TICKS_PER_SECOND)
+    Some(Duration::from_millis((fields.get(11)? + fields.get(12)?) * 1000 / TICKS_PER_SECOND))
 }

@@ -22,7 +22,7 @@ impl Figure {
     }
 
     /// `1.23 (1.20–1.31)`.
-    fn shown(&self, digits: usize) -> String {
+    pub fn shown(&self, digits: usize) -> String {
         let (least, most) = (self.sorted[0], self.sorted[self.sorted.len() - 1]);
         if self.sorted.len() == 1 {
             return format!("{:.digits$}", self.median());
@@ -91,7 +91,7 @@ impl Report {
 }
 
 /// Processor, memory and kernel.
-fn machine() -> String {
+pub fn machine() -> String {
     let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
     let field = |text: &str, name: &str| {
         let line = text.lines().find(|line| line.starts_with(name)).map(str::to_owned).unwrap_or_default();

@@ -16,7 +16,7 @@ mod outcome;
 mod reason;
 mod record;
 mod target;
-mod text_enum;
+pub(crate) mod text_enum;
 mod time;
 
 pub use client::{Client, GroupName, IdentitySource, IdentityStrength, PersonName, Pseudonym};
@@ -26,5 +26,5 @@ pub use ids::{CollegeCode, GatewayName, IdError, Reference, RowKey};
 pub use outcome::{Ending, Outcome};
 pub use reason::{ActionTaken, CategoryName, EntryRef, ListName, Reason, RuleName, RulesVersion};
 pub use record::{AccessRecord, AccessRow, ConnectionRecord, ConnectionRow, Flags, Row, Stream};
-pub use target::{Access, HostSource, Protocol, Scheme, Target, Visit};
+pub use target::{Access, Carrier, HostSource, Protocol, Scheme, Target, Visit};
 pub use time::Timestamp;

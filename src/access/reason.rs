@@ -50,6 +50,26 @@ pub struct EntryRef {
     pub file: String,
     /// 1-based.
     pub line: u32,
+    /// Who wrote it and when (RFC 3339), where the entry says so itself: an urgent one. Of others the list knows.
+    pub author: Option<String>,
+    pub date: Option<String>,
+}
+
+impl EntryRef {
+    /// An entry that says no more than its place.
+    pub fn at(text: impl Into<String>, file: impl Into<String>, line: u32) -> Self {
+        EntryRef { text: text.into(), file: file.into(), line, author: None, date: None }
+    }
+}
+
+/// `example.net (adult/domains:1234)`, as the log has it.
+impl std::fmt::Display for EntryRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({}:{}", self.text, self.file, self.line)?;
+        let signed = self.author.iter().chain(&self.date);
+        signed.into_iter().try_for_each(|word| write!(f, ", {word}"))?;
+        f.write_str(")")
+    }
 }
 
 /// Why. `category`, `list` and `entry` are there when a list decided.

@@ -26,17 +26,118 @@ text_enum! {
     }
 }
 
+impl HostSource {
+    /// Of what a client asks a proxy for: an address by itself says nothing about whose it is.
+    fn of_asked(host: &Host) -> Self {
+        match host {
+            Host::Name(_) => HostSource::Asked,
+            Host::Address(_) => HostSource::Address,
+        }
+    }
+}
+
 text_enum! {
-    /// What the client speaks towards the origin.
+    /// What the client speaks towards the origin. Each has its reader in [`crate::detect`].
     pub enum Protocol {
+        /// HTTP/1: requests that are read, judged and written down one by one.
         Http = "http",
+        /// HTTP/2 in clear, without asking first (RFC 9113 §3.3).
+        Http2 = "http2",
+        WebSocket = "websocket",
+        /// CONNECT to a proxy that is not ours.
+        HttpProxy = "http-proxy",
+        /// DNS over HTTP that can be seen: in clear, or opened.
+        Doh = "doh",
         Tls = "tls",
+        /// TLS that says it carries DNS (RFC 7858).
+        Dot = "dot",
+        /// TLS in the shape of a Tor client's.
+        Tor = "tor",
+        Quic = "quic",
+        /// QUIC that says it carries DNS (RFC 9250).
+        Doq = "doq",
+        Dtls = "dtls",
+        /// STUN and TURN: calls looking for their way through.
+        Stun = "stun",
+        Dns = "dns",
+        Ssh = "ssh",
+        Ftp = "ftp",
+        Smtp = "smtp",
+        Imap = "imap",
+        Pop3 = "pop3",
+        Rdp = "rdp",
+        Vnc = "vnc",
+        Smb = "smb",
+        /// SOCKS 4, 4a and 5.
+        Socks = "socks",
+        BitTorrent = "bittorrent",
+        OpenVpn = "openvpn",
+        WireGuard = "wireguard",
+        Ike = "ike",
+        Mqtt = "mqtt",
+        Xmpp = "xmpp",
+        Irc = "irc",
         /// Bytes of no protocol we recognise.
         Other = "other",
-        /// The client said nothing within the deadline.
+        /// The client said nothing within the deadline, and what the origin said first is nothing we recognise.
         Silent = "silent",
         /// Not looked at (refused before the first byte).
         Unseen = "unseen",
+    }
+}
+
+/// What a protocol is carried in, and seen from outside as: a client is answered in this language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    Http,
+    Tls,
+    Quic,
+    /// Nothing but itself.
+    Own,
+}
+
+impl Carrier {
+    /// The protocol that it is by itself.
+    pub const fn protocol(self) -> Option<Protocol> {
+        match self {
+            Carrier::Http => Some(Protocol::Http),
+            Carrier::Tls => Some(Protocol::Tls),
+            Carrier::Quic => Some(Protocol::Quic),
+            Carrier::Own => None,
+        }
+    }
+}
+
+impl Protocol {
+    pub const fn carrier(self) -> Carrier {
+        match self {
+            Protocol::Http | Protocol::WebSocket | Protocol::HttpProxy | Protocol::Doh => Carrier::Http,
+            Protocol::Tls | Protocol::Dot | Protocol::Tor => Carrier::Tls,
+            Protocol::Quic | Protocol::Doq => Carrier::Quic,
+            Protocol::Http2
+            | Protocol::Dtls
+            | Protocol::Stun
+            | Protocol::Dns
+            | Protocol::Ssh
+            | Protocol::Ftp
+            | Protocol::Smtp
+            | Protocol::Imap
+            | Protocol::Pop3
+            | Protocol::Rdp
+            | Protocol::Vnc
+            | Protocol::Smb
+            | Protocol::Socks
+            | Protocol::BitTorrent
+            | Protocol::OpenVpn
+            | Protocol::WireGuard
+            | Protocol::Ike
+            | Protocol::Mqtt
+            | Protocol::Xmpp
+            | Protocol::Irc
+            | Protocol::Other
+            | Protocol::Silent
+            | Protocol::Unseen => Carrier::Own,
+        }
     }
 }
 
@@ -86,8 +187,8 @@ impl Target {
     pub fn tunnel(host: Host, port: u16) -> Self {
         Target {
             scheme: Scheme::Tunnel,
+            host_source: HostSource::of_asked(&host),
             host,
-            host_source: HostSource::Asked,
             port,
             path_and_query: "".into(),
             address: None,
@@ -97,12 +198,18 @@ impl Target {
         }
     }
 
+    /// A name that was asked of our DNS, of which nothing else is known.
+    pub fn name(name: HostName) -> Self {
+        // RFC 1035 §4.2: the service that was asked.
+        Target { host_source: HostSource::Dns, protocol: Protocol::Dns, ..Target::tunnel(Host::Name(name), 53) }
+    }
+
     /// A plain HTTP request.
     pub fn http(host: Host, port: u16, path_and_query: impl Into<Arc<str>>) -> Self {
         Target {
             scheme: Scheme::Http,
+            host_source: HostSource::of_asked(&host),
             host,
-            host_source: HostSource::Asked,
             port,
             path_and_query: path_and_query.into(),
             address: None,

@@ -5,18 +5,22 @@ use std::io;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::disk::write_aside;
+use super::aside::{Aside, Dates};
 use super::error::ShipError;
-use super::frame::{self, Key, Kind, Seed, split_record};
-use super::header::Header;
+use super::frame::{self, Key, Kind, split_record};
 use super::inspect::row;
 use super::lane::segment_name;
 use super::ledger::{Cut, Ledger};
+use super::log::AccessLog;
 use super::owner::Owner;
 use super::reading::{Damage, Place, Reading, Report};
-use super::writer::Extent;
-use crate::access::encoding::{Canonical, DecodeError};
+use super::recovery;
+use super::settings::ShipSettings;
+use super::told;
+use super::writer::{Extent, Extents};
+use crate::access::encoding::DecodeError;
 use crate::access::{Gap, GapRow, Row, RowKey, Timestamp};
+use crate::metrics::METRICS;
 use crate::store::{Batch, BatchToken};
 
 /// Cuts one stream of one lane.
@@ -24,6 +28,8 @@ pub(super) struct Cutter {
     reading: Reading,
     owner: Owner,
     ledger: Ledger,
+    /// Where the lane is this process's own: gaps are appended to it.
+    log: Option<AccessLog>,
     /// Up to where it has been read.
     place: Place,
     /// Where the intents lie that have no completion yet.
@@ -32,12 +38,25 @@ pub(super) struct Cutter {
     told: HashSet<u32>,
     /// Those of them that no gap record tells of yet.
     untold: Vec<Damage>,
+    /// Gaps that were told, about whatever.
+    gaps: Vec<Gap>,
+    /// A dead lane has a segment more than it had: a gap was told in it.
+    pub longer: Option<Extents>,
 }
 
 /// A batch and what the ledger calls it.
 pub(super) struct Next {
     pub batch: Batch,
+    /// Rows that the store would not keep, for their dates.
+    strange: Vec<Row>,
     cut: Cut,
+}
+
+impl Next {
+    /// Rows of the lane that are done with when it is acknowledged.
+    pub(super) fn rows(&self) -> u64 {
+        self.cut.last + 1 - self.cut.first
+    }
 }
 
 /// The most bytes of records in a batch: far under what a store takes in one insert.
@@ -58,23 +77,34 @@ impl Rows {
 }
 
 impl Cutter {
-    pub(super) fn new(reading: Reading, owner: Owner, ledger: Ledger) -> Self {
+    pub(super) fn new(reading: Reading, owner: Owner, ledger: Ledger, log: Option<AccessLog>) -> Self {
         let place = ledger.state().acked.place;
         let (open, told) = (HashMap::new(), HashSet::new());
-        Cutter { reading, owner, ledger, place, open, told, untold: Vec::new() }
+        let (untold, gaps) = (Vec::new(), Vec::new());
+        Cutter { reading, owner, ledger, log, place, open, told, untold, gaps, longer: None }
     }
 
     /// The next batch: the one that was cut and never acknowledged, or a new one, noted in the ledger before it is
-    /// sent. `None`: there is nothing to send.
-    pub(super) fn next(&mut self, extents: &[(u32, Extent)], most: usize) -> Result<Option<Next>, ShipError> {
+    /// sent. What it does not hold was told before: damage, and rows in quarantine. `None`: there is nothing to send.
+    pub(super) fn next(
+        &mut self,
+        extents: &[(u32, Extent)],
+        settings: &ShipSettings,
+        now: Timestamp,
+    ) -> Result<Option<Next>, ShipError> {
         self.ledger.settle().map_err(|error| self.wrong(error))?;
-        match self.ledger.state().pending {
-            Some(cut) => self.again(extents, cut).map(Some),
-            None => self.cut(extents, most),
+        let next = match self.ledger.state().pending {
+            Some(cut) => self.again(extents, cut, settings.dates).map(Some),
+            None => self.cut(extents, settings, now),
+        }?;
+        self.tell_damage(now)?;
+        if let Some(next) = &next {
+            self.quarantine(next, now)?;
         }
+        Ok(next)
     }
 
-    fn again(&mut self, extents: &[(u32, Extent)], cut: Cut) -> Result<Next, ShipError> {
+    fn again(&mut self, extents: &[(u32, Extent)], cut: Cut, dates: Dates) -> Result<Next, ShipError> {
         let mut rows = Rows::default();
         let reading = self.reading.clone();
         let report = reading.read(extents, cut.from, &mut |met| {
@@ -84,41 +114,51 @@ impl Cutter {
             self.meet(&mut rows, met.kind, met.payload, met.place.segment);
             if met.place == cut.to { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
-        self.tell(&report, &rows)?;
+        self.note(&report, &rows)?;
         let found = rows.len() as u64;
         if found != cut.last + 1 - cut.first {
             tracing::error!(lane = self.reading.lane, stream = %self.reading.stream, found, expected = cut.last + 1 - cut.first,
                 "a batch that was cut before has lost rows: its segments are damaged");
         }
         self.place = cut.to;
-        Ok(self.name(rows, cut))
+        Ok(self.name(rows, cut, dates))
     }
 
-    fn cut(&mut self, extents: &[(u32, Extent)], most: usize) -> Result<Option<Next>, ShipError> {
+    fn cut(
+        &mut self,
+        extents: &[(u32, Extent)],
+        settings: &ShipSettings,
+        now: Timestamp,
+    ) -> Result<Option<Next>, ShipError> {
         let (mut rows, mut bytes, from) = (Rows::default(), 0, self.place);
         let reading = self.reading.clone();
         let report = reading.read(extents, from, &mut |met| {
             self.meet(&mut rows, met.kind, met.payload, met.place.segment);
             bytes += met.payload.len() as u64;
-            if rows.len() >= most || bytes >= BATCH_BYTES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if rows.len() >= settings.batch_rows || bytes >= BATCH_BYTES {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         })?;
-        self.tell(&report, &rows)?;
+        self.note(&report, &rows)?;
         if rows.len() == 0 {
             self.place = report.place;
             return Ok(None);
         }
         let first = self.ledger.state().acked.last + 1;
         let last = first + rows.len() as u64 - 1;
-        let cut = Cut { first, last, from, to: report.place };
+        let cut = Cut { first, last, from, to: report.place, at: now };
         self.ledger.cut(cut).map_err(|error| self.wrong(error))?;
         self.place = report.place;
-        Ok(Some(self.name(rows, cut)))
+        Ok(Some(self.name(rows, cut, settings.dates)))
     }
 
-    fn name(&self, rows: Rows, cut: Cut) -> Next {
+    fn name(&self, rows: Rows, cut: Cut, dates: Dates) -> Next {
         let Reading { lane, stream, .. } = self.reading;
         let token = BatchToken { gateway: self.owner.gateway.clone(), lane, stream, first: cut.first, last: cut.last };
-        Next { batch: Batch { token, rows: rows.rows, gaps: rows.gaps }, cut }
+        let (kept, strange) = rows.rows.into_iter().partition(|row| dates.keep(stream, row.start(), cut.at));
+        Next { batch: Batch { token, rows: kept, gaps: rows.gaps }, strange, cut }
     }
 
     fn meet(&mut self, rows: &mut Rows, kind: Kind, payload: &[u8], segment: u32) {
@@ -157,8 +197,8 @@ impl Cutter {
         row(self.reading.stream, key, record)
     }
 
-    /// Says what could not be read, once per segment. What a newer program wrote is left for it.
-    fn tell(&mut self, report: &Report, rows: &Rows) -> Result<(), ShipError> {
+    /// Notes what could not be read, once per segment. What a newer program wrote is left for it.
+    fn note(&mut self, report: &Report, rows: &Rows) -> Result<(), ShipError> {
         for damage in &report.damage {
             if self.told.insert(damage.segment) {
                 self.untold.push(*damage);
@@ -173,39 +213,87 @@ impl Cutter {
         }
     }
 
-    /// Damage that was met and that no gap record tells of.
-    pub(super) fn take_untold(&mut self) -> Vec<Damage> {
-        std::mem::take(&mut self.untold)
+    /// Damage that was met is told before anything is sent that came behind it.
+    fn tell_damage(&mut self, now: Timestamp) -> Result<(), ShipError> {
+        while let Some(damage) = self.untold.last() {
+            let gap = match &self.log {
+                Some(log) => told::damage(damage, log.0.opened, now),
+                None => self.reading.dead_extents()?.1.around(damage, &self.owner, now),
+            };
+            self.tell(gap, now)?;
+            self.untold.pop();
+        }
+        Ok(())
+    }
+
+    /// Sets aside what the store would not keep, and tells of it.
+    fn quarantine(&mut self, next: &Next, now: Timestamp) -> Result<(), ShipError> {
+        if next.strange.is_empty() {
+            return Ok(());
+        }
+        self.put_aside(Aside::Quarantine, &next.batch.token, (&next.strange, &[]), now)?;
+        let between = (self.owner.since, now);
+        let gap = told::quarantine(&next.batch.token, next.cut.to.segment, &next.strange, between);
+        if self.tell(gap, now)? {
+            METRICS.quarantined_rows.up_by(next.strange.len() as u64);
+            tracing::error!(token = %next.batch.token, rows = next.strange.len(),
+                "rows bear dates that cannot be right: they are set aside in the spool's folder `quarantine`; check the clock");
+        }
+        Ok(())
+    }
+
+    /// Puts a batch that no store will take where a person finds it, and tells of it.
+    pub(super) fn refused(&mut self, next: &Next, why: &str, now: Timestamp) -> Result<(), ShipError> {
+        let Batch { token, rows, gaps } = &next.batch;
+        self.put_aside(Aside::Poison, token, (rows, gaps), now)?;
+        let gap = told::refusal(token, next.cut.to.segment, rows, now, why);
+        if self.tell(gap, now)? {
+            METRICS.poison_batches.up();
+        }
+        Ok(())
+    }
+
+    fn put_aside(
+        &self,
+        aside: Aside,
+        token: &BatchToken,
+        what: (&[Row], &[GapRow]),
+        now: Timestamp,
+    ) -> Result<(), ShipError> {
+        let Reading { disk, folder, .. } = &self.reading;
+        let spool = folder.parent().unwrap_or(folder);
+        let put = aside.put(&**disk, spool, token, &self.owner, now, what);
+        put.map_err(|error| ShipError::Read { path: aside.folder(spool), error })
+    }
+
+    /// Tells of a gap, durably and once; answers whether it had not been told before.
+    fn tell(&mut self, gap: Gap, now: Timestamp) -> Result<bool, ShipError> {
+        if self.gaps.iter().any(|known| told::is_same(known, &gap)) {
+            return Ok(false);
+        }
+        let is_new = match &self.log {
+            Some(log) => {
+                log.tell(self.reading.stream, &gap).map_err(|error| self.wrong(io::Error::other(error)))?;
+                true
+            }
+            None => {
+                let is_new = recovery::tell(&self.reading, &self.owner, &gap, now)?;
+                if is_new {
+                    self.longer = Some(self.reading.dead_extents()?.0);
+                }
+                if let Some(rows) = self.ledger.state().recovered.filter(|_| is_new) {
+                    self.ledger.recovered(rows + 1).map_err(|error| self.wrong(error))?;
+                }
+                is_new
+            }
+        };
+        self.gaps.push(gap);
+        Ok(is_new)
     }
 
     /// The store has the batch.
     pub(super) fn acknowledge(&mut self, next: &Next, at: Timestamp) -> Result<(), ShipError> {
         self.ledger.ack(next.cut.last, next.cut.to, at).map_err(|error| self.wrong(error))
-    }
-
-    /// Puts a batch that no store will take where a person finds it, in the format of a segment.
-    pub(super) fn set_aside(&self, next: &Next, at: Timestamp) -> Result<(), ShipError> {
-        let Reading { lane, stream, .. } = self.reading;
-        let header = Header::bare(stream, &self.owner, lane, 0, at);
-        let mut frames = Vec::new();
-        for row in &next.batch.rows {
-            let key = Key { sequence: row.key().sequence, slice: row.key().slice };
-            frame::put_record(Kind::Completion, key, &mut frames, |out| match row {
-                Row::Access(row) => row.record.encode(out),
-                Row::Connection(row) => row.record.encode(out),
-            });
-        }
-        next.batch.gaps.iter().for_each(|row| frame::put_gap(&row.gap, &mut frames));
-        frame::seal(&mut frames, Seed::of(stream, lane, 0));
-        let mut bytes = header.encode();
-        bytes.append(&mut frames);
-        let spool = self.reading.folder.parent().unwrap_or(&self.reading.folder);
-        let folder = spool.join("poison");
-        let name = format!("lane-{lane:010}-{stream}-{}-{}.seg", next.cut.first, next.cut.last);
-        let disk = &*self.reading.disk;
-        disk.create_dir(&folder)
-            .and_then(|()| write_aside(disk, &folder, &name, &bytes).map(drop))
-            .map_err(|error| ShipError::Read { path: folder, error })
     }
 
     /// Segments that need not be kept: the store has had what is in them for long enough, and every intent in them is

@@ -57,6 +57,10 @@ impl Budget {
         self.max.saturating_sub(self.used()).saturating_sub(self.reserved.load(Ordering::Relaxed))
     }
 
+    pub(super) fn is_half_empty(&self) -> bool {
+        self.left() >= self.max / 2
+    }
+
     pub(super) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }

@@ -12,6 +12,7 @@ pub(super) const HEAD_BYTES: usize = 13;
 pub(super) const KEY_BYTES: usize = 12;
 /// The longest payload: a part of a day's roster; a record stays under 32 KiB.
 pub(super) const PAYLOAD_MAX: usize = 1 << 20;
+pub(super) const FRAME_MAX: usize = HEAD_BYTES + PAYLOAD_MAX;
 
 /// What a frame holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,11 @@ impl Seed {
         let crc = crc32c::crc32c(stream.as_str().as_bytes());
         let crc = crc32c::crc32c_append(crc, &lane.to_le_bytes());
         Seed(crc32c::crc32c_append(crc, &segment.to_le_bytes()))
+    }
+
+    /// Of what lies in this segment.
+    pub(super) fn checksum(self, bytes: &[u8]) -> u32 {
+        crc32c::crc32c_append(self.0, bytes)
     }
 }
 
@@ -96,7 +102,7 @@ pub(super) fn kinds(mut frames: &[u8]) -> impl Iterator<Item = Kind> {
 }
 
 fn checksum(frame: &[u8], seed: Seed) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c_append(seed.0, &frame[4..8]), &frame[12..])
+    crc32c::crc32c_append(seed.checksum(&frame[4..8]), &frame[12..])
 }
 
 pub(super) fn word(bytes: &[u8]) -> u32 {

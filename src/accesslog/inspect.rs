@@ -5,6 +5,7 @@ use super::frame::{self, Kind, Piece, Seed, split_record};
 use super::header::{Header, HeaderError};
 use super::journaled::Journaled;
 use super::ledger::State;
+use super::packed::{self, Packed};
 use crate::access::encoding::DecodeError;
 use crate::access::{AccessRecord, CollegeCode, ConnectionRecord, Gap, GatewayName, Row, RowKey, Stream};
 
@@ -30,7 +31,39 @@ pub struct Inspected {
 
 /// Reads a segment: its header, and every frame that is whole.
 pub fn inspect(bytes: &[u8], place: SegmentPlace) -> Inspected {
+    inspect_start(bytes, place, u64::MAX)
+}
+
+/// The same of a segment's first bytes, `most` of them, compressed or not.
+pub(super) fn inspect_start(bytes: &[u8], place: SegmentPlace, most: u64) -> Inspected {
+    if !packed::is_packed(bytes) {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        return inspect_whole(&bytes[..bytes.len().min(most)], place, 0);
+    }
+    match Packed::read(bytes, Seed::of(place.stream, place.lane, place.segment)) {
+        Ok(packed) => {
+            let whole = packed.stretch(0, most);
+            let mut found = inspect_whole(&whole.bytes, place, whole.lost_at_end);
+            if packed.damaged > 0 {
+                found.problems.push(format!("{} bytes are no compressed block", packed.damaged));
+            }
+            found
+        }
+        Err(_) => Inspected { problems: vec!["a newer program compressed it".into()], ..Inspected::default() },
+    }
+}
+
+/// A segment as it is when compressed; `None` where it has no header.
+pub fn compress(bytes: &[u8], place: SegmentPlace) -> Option<Vec<u8>> {
+    let (_, header) = Header::read(bytes).ok()?;
+    packed::pack(bytes, header, Seed::of(place.stream, place.lane, place.segment)).ok()
+}
+
+fn inspect_whole(bytes: &[u8], place: SegmentPlace, lost_at_end: usize) -> Inspected {
     let mut found = Inspected::default();
+    if lost_at_end > 0 {
+        found.problems.push(format!("{lost_at_end} bytes at the end are lost"));
+    }
     let (header, length) = match Header::read(bytes) {
         Ok((header, length)) => (Some(header), length),
         Err(HeaderError::Damaged) => {

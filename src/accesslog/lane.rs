@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use super::disk::{ASIDE, Disk, Lock, What, write_aside};
 use super::error::OpenError;
-use super::header::{HEADER_MAX, Head, Header, NAMED_MAX};
+use super::frame::Seed;
+use super::header::{Head, NAMED_MAX};
 use super::owner::Owner;
+use super::packed;
 use crate::access::{Stream, Timestamp};
 
 /// A lane whose lock this process holds.
@@ -109,6 +111,11 @@ fn next_number(disk: &dyn Disk, spool: &Path, now: Timestamp) -> io::Result<u64>
     Ok(marked.unwrap_or(seconds).max(above))
 }
 
+/// The folder of a lane.
+pub(super) fn folder(spool: &Path, number: u64) -> PathBuf {
+    spool.join(folder_name(number))
+}
+
 fn folder_name(number: u64) -> String {
     format!("lane-{number:010}")
 }
@@ -169,10 +176,11 @@ fn head(disk: &dyn Disk, spool: &Path, lane: u64, stream: Stream, latest: &mut T
     let folder = spool.join(folder_name(lane));
     let segment = *segments(disk, &folder, stream).ok()?.last()?;
     let path = folder.join(segment_name(stream, segment));
-    if let Ok((header, _)) = Header::read(&disk.read(&path, 0, HEADER_MAX).ok()?) {
-        *latest = header.opened.max(*latest);
-    }
-    Some(Head { lane, segment, length: disk.size(&path).ok()? })
+    let start = disk.read(&path, 0, packed::HEAD_MAX).ok()?;
+    let read = packed::read_header(&start, Seed::of(stream, lane, segment)).ok();
+    *latest = read.iter().map(|(header, ..)| header.opened).max().unwrap_or(*latest).max(*latest);
+    let length = read.and_then(|(.., length)| length).or_else(|| disk.size(&path).ok())?;
+    Some(Head { lane, segment, length })
 }
 
 /// The bytes that all files of the lanes hold.

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! recovered 4211 <crc>                          every intent has its completion; so many rows in the lane
-//! batch 1 512 1 0 1 98304 <crc>                 rows 1 to 512 of the lane, from and to (segment, offset)
+//! batch 1 512 1 0 1 98304 1795421700000000 <crc>  rows 1 to 512 of the lane, from and to (segment, offset); when
 //! ack 512 1 98304 1795421700123456 <crc>        the store has everything up to row 512, which ends there; when
 //! ```
 
@@ -57,6 +57,8 @@ pub(super) struct Cut {
     pub last: u64,
     pub from: Place,
     pub to: Place,
+    /// When it was cut: which of its rows the store keeps is asked for that instant, however often it is sent.
+    pub at: Timestamp,
 }
 
 /// Longer ledgers are written anew with one line.
@@ -163,8 +165,9 @@ impl Ledger {
     }
 }
 
-fn cut_line(Cut { first, last, from, to }: &Cut) -> String {
-    format!("batch {first} {last} {} {} {} {}", from.segment, from.offset, to.segment, to.offset)
+fn cut_line(Cut { first, last, from, to, at }: &Cut) -> String {
+    let at = at.as_micros();
+    format!("batch {first} {last} {} {} {} {} {at}", from.segment, from.offset, to.segment, to.offset)
 }
 
 fn ack_line(acked: &Acked) -> String {
@@ -193,9 +196,10 @@ impl State {
         let numbers: Vec<u64> = words.map_while(|word| word.parse().ok()).collect();
         let place = |segment: u64, offset| Place { segment: segment as u32, offset };
         match (verb, &numbers[..]) {
-            (Some("batch"), &[first, last, from, from_offset, to, to_offset]) => {
+            (Some("batch"), &[first, last, from, from_offset, to, to_offset, at]) => {
                 let (from, to) = (place(from, from_offset), place(to, to_offset));
-                self.pending = Some(Cut { first, last, from, to });
+                let at = Timestamp::from_micros(at as i64);
+                self.pending = Some(Cut { first, last, from, to, at });
             }
             (Some("ack"), &[last, segment, offset, at]) => {
                 let at = Timestamp::from_micros(at as i64);

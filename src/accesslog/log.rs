@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+use super::aside::Aside;
 use super::budget::Budget;
+use super::compress;
 use super::disk::{Disk, LocalDisk};
 use super::durable::Demand;
 use super::error::{AppendError, OpenError};
@@ -71,6 +73,7 @@ impl AccessLog {
         let lane = Lane::make(&*disk, &settings.directory, &owner, opened)?;
         let others = lane::others(&*disk, &settings.directory, lane.number);
         let budget = Arc::new(Budget::new(settings.max_bytes, lane::spool_bytes(&*disk, &settings.directory)));
+        budget.claim(compress::room(&settings));
         let stream = |stream: Stream| {
             let site = Site {
                 disk: disk.clone(),
@@ -105,27 +108,50 @@ impl AccessLog {
 
     /// Begins an access: its intent is in the journal before the origin is dialled. The guard writes the completion.
     pub fn begin_access(&self, record: &AccessRecord) -> Result<OpenAccess, AppendError> {
-        Open::begin(self.clone(), record)
+        Open::begin(self.clone(), self.stream(Stream::Accesses).take_sequence(), record)
     }
 
     /// Begins a connection, in the same way.
     pub fn begin_connection(&self, record: &ConnectionRecord) -> Result<OpenConnection, AppendError> {
-        Open::begin(self.clone(), record)
+        self.begin_promised(self.promise_connection(), record)
+    }
+
+    /// The number of a connection's row that is written later: accesses may name it before.
+    pub fn promise_connection(&self) -> PromisedConnection {
+        PromisedConnection(self.stream(Stream::Connections).take_sequence())
+    }
+
+    /// As [`AccessLog::begin_connection`], with a number that accesses may have named.
+    pub fn begin_promised(
+        &self,
+        number: PromisedConnection,
+        record: &ConnectionRecord,
+    ) -> Result<OpenConnection, AppendError> {
+        Open::begin(self.clone(), number.0, record)
     }
 
     /// Appends an access that is complete already: a refusal, an answer of our own.
     pub fn append_access(&self, record: &AccessRecord) -> Result<RowKey, AppendError> {
-        self.append(record)
+        self.append(self.stream(Stream::Accesses).take_sequence(), record)
     }
 
     /// Appends a connection that is complete already.
     pub fn append_connection(&self, record: &ConnectionRecord) -> Result<RowKey, AppendError> {
-        self.append(record)
+        self.append_promised(self.promise_connection(), record)
     }
 
-    fn append<R: Journaled>(&self, record: &R) -> Result<RowKey, AppendError> {
+    /// The same, with a number that accesses may have named.
+    pub fn append_promised(
+        &self,
+        number: PromisedConnection,
+        record: &ConnectionRecord,
+    ) -> Result<RowKey, AppendError> {
+        self.append(number.0, record)
+    }
+
+    fn append<R: Journaled>(&self, sequence: u64, record: &R) -> Result<RowKey, AppendError> {
         let stream = self.stream(R::STREAM);
-        let key = Key { sequence: stream.take_sequence(), slice: 0 };
+        let key = Key { sequence, slice: 0 };
         let encode = |doubtful, out: &mut Vec<u8>| put(Kind::Completion, key, record, doubtful, out);
         if let Err(error) = stream.append(encode, |_| Room::Ask(0)) {
             if error == AppendError::Full {
@@ -166,10 +192,16 @@ impl AccessLog {
         }
     }
 
-    /// Notes that something is missing from the log.
-    pub(super) fn append_gap(&self, stream: Stream, gap: &Gap) -> Result<(), AppendError> {
+    /// Notes durably that something is missing from the log. A full journal has room set aside for that.
+    pub(super) fn tell(&self, stream: Stream, gap: &Gap) -> Result<(), AppendError> {
+        let stream = self.stream(stream);
+        let append = |room: Room| stream.append(|_, out| frame::put_gap(gap, out), |_| room);
+        match append(Room::Ask(0)) {
+            Err(AppendError::Full) => append(Room::Gap)?,
+            result => result?,
+        }
         METRICS.gaps.add(1);
-        self.stream(stream).append(|_, out| frame::put_gap(gap, out), |_| Room::Ask(0))
+        stream.sync().map_err(|error| AppendError::Disk(error.to_string()))
     }
 
     /// The person as today's rows name them. `None` without recipients, and while the day key cannot be sealed.
@@ -228,6 +260,17 @@ impl AccessLog {
     }
 }
 
+/// The number of one row of the stream of connections that is not written yet.
+#[derive(Debug)]
+pub struct PromisedConnection(u64);
+
+impl PromisedConnection {
+    /// By which accesses name the row.
+    pub fn sequence(&self) -> u64 {
+        self.0
+    }
+}
+
 /// An access whose intent is in the journal.
 pub type OpenAccess = Open<AccessRecord>;
 /// A connection whose intent is in the journal.
@@ -258,6 +301,8 @@ impl Own {
         self.budget.recount(lane::spool_bytes(&*self.disk, spool));
         let on_disk = self.disk.left(spool).unwrap_or(u64::MAX);
         METRICS.journal_left_bytes.set(on_disk.min(self.budget.left()));
+        METRICS.poison_batches.set(Aside::Poison.count(&*self.disk, spool).0);
+        METRICS.quarantined_rows.set(Aside::Quarantine.count(&*self.disk, spool).1);
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -14,7 +14,8 @@
 //! | `…/owner` | whose rows these are ([`owner`]) |
 //! | `…/accesses-00000001.seg` | a **segment** of a stream |
 //! | `…/accesses.ledger` | which batches were cut from the stream, and which the store has ([`ledger`]) |
-//! | `poison/` | batches that the store refuses for good, each as one segment |
+//! | `poison/` | batches that the store refuses for good, each as one segment ([`aside`]) |
+//! | `quarantine/` | rows of a batch that the store would not keep for their dates, in the same form |
 //! | `strange-…` | what stood in the way of one of these names and was none of ours |
 //! | `../sealed/` | day keys and names, sealed ([`sealed`]); they outlive the segments |
 //!
@@ -60,6 +61,35 @@
 //! completion of the same sequence and slice; a flow that goes on ends its slice with the ending `continues` and begins the
 //! next in one write. A segment is closed at `segment_bytes`, at `segment_age`, at midnight UTC and when the clock steps back.
 //!
+//! # A compressed segment
+//!
+//! A sealed segment that has to wait is compressed: written aside, read back, synced, and renamed over the segment, so that a
+//! reader finds the one or the other, whole. It reads as the segment that it was, and every place in it means what it
+//! meant: ledgers and cuts know nothing of it. Its header is stored, so that a start decompresses nothing; what follows is
+//! compressed in blocks of about 1 MiB that end where a frame ends, each by itself.
+//!
+//! | file | bytes |
+//! |---|---|
+//! | magic `ECLUSEZ\0` | 8 |
+//! | version of this format, 1 | 2 |
+//! | length of the segment, at most 64 MiB | 8 |
+//! | CRC-32C of everything before | 4 |
+//! | blocks, in order | |
+//!
+//! | block | bytes |
+//! |---|---|
+//! | marker `ff fe ec 2c` | 4 |
+//! | where it begins in the segment | 8 |
+//! | how long it is there, at most 2 MiB and a frame's head | 4 |
+//! | how long it is here | 4 |
+//! | method: 0 stored, 1 zstd | 1 |
+//! | CRC-32C over all of these but the marker and over what follows, seeded with stream, lane and segment | 4 |
+//! | what it holds | |
+//!
+//! Damage in a block costs that block: a reader goes on at the next marker with a whole block behind it, and takes the
+//! bytes between for zeroes, in which no frame is found. Never more is decompressed than one block says that it holds.
+//! Segments over 64 MiB, and those whose header cannot be read, stay as they are.
+//!
 //! # What is promised, and when
 //!
 //! * **Written** means that the kernel has the bytes: one `write(2)` on the thread of the traffic, under the stream's lock.
@@ -85,7 +115,7 @@
 //! `owner`, or any other header of the lane, and its cuts are repeated by every later header. A footer tells how many
 //! frames there were; without one, bytes at the end that are no frame are a write that nobody was told of. Damage becomes a
 //! gap record (kind 4, with the segment's number, between the opening of that segment and of the next) and a problem in
-//! [`Shipped`]; it is told once.
+//! [`Shipped`]; it is told once, and durably before anything is sent that came behind it.
 //!
 //! # Recovery and shipping
 //!
@@ -94,13 +124,21 @@
 //! told: all this into one more segment, written aside and renamed, and `recovered` goes into the ledger. Killed
 //! midway, nothing was done; done, nothing is left to do.
 //!
+//! A row whose date cannot be right (before 2026, after 2099, more than two days ahead, older than anything is kept) goes to
+//! quarantine and not to the store, which would drop it in silence; which rows these are is asked for the instant at which
+//! the batch was cut, so that it stays the same batch. A batch that the store refuses goes to poison. Either is told by a gap
+//! whose cause begins `rows 1-512:`, with the number of the segment in which the batch ends; in the own lane it is
+//! appended, in a dead one it is one more segment. Told twice it would be counted twice: whoever tells looks first.
+//!
 //! Rows (completions and gaps) are numbered from 1 in the order of the lane. A batch is noted in the ledger, durably, before
 //! it is sent for the first time; it is sent again, the same, until the store acknowledges it. A segment is deleted, oldest
 //! first, when the store has all of it for as long as it is to be kept and every intent in it is completed; a lane's
 //! folder when its last row was acknowledged.
 
+mod aside;
 mod batch;
 mod budget;
+mod compress;
 mod disk;
 mod durable;
 mod error;
@@ -109,11 +147,13 @@ mod gaps;
 mod header;
 pub mod inspect;
 mod journaled;
+mod kept;
 mod lane;
 mod ledger;
 mod log;
 mod open;
 mod owner;
+mod packed;
 mod persons;
 mod reading;
 mod recovery;
@@ -121,10 +161,13 @@ mod sealed;
 mod settings;
 mod ship;
 mod stream;
+mod told;
 mod writer;
 
+pub use aside::{Dates, Expired, purge as purge_set_aside};
 pub use error::{AppendError, OpenError, ShipError};
-pub use log::{AccessLog, OpenAccess, OpenConnection};
+pub use kept::{Kept, acknowledged};
+pub use log::{AccessLog, OpenAccess, OpenConnection, PromisedConnection};
 pub use open::Open;
 pub use sealed::{UnsealError, Unsealed, folder as sealed_folder, purge as purge_sealed, trial_recipient, unseal};
 pub use settings::{JournalSettings, ShipSettings};

@@ -25,9 +25,8 @@ pub struct Open<R: Journaled> {
 
 impl<R: Journaled> Open<R> {
     /// `record` as it is known; how it ends until something better is known is `interrupted`.
-    pub(super) fn begin(log: AccessLog, record: &R) -> Result<Self, AppendError> {
+    pub(super) fn begin(log: AccessLog, sequence: u64, record: &R) -> Result<Self, AppendError> {
         let stream = log.stream(R::STREAM);
-        let sequence = stream.take_sequence();
         let key = Key { sequence, slice: 0 };
         let mut reserved = 0;
         stream.append(

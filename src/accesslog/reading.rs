@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use super::disk::Disk;
 use super::error::ShipError;
-use super::frame::{self, Footer, HEAD_BYTES, Kind, PAYLOAD_MAX, Piece, Seed};
-use super::header::{HEADER_MAX, Header, HeaderError};
+use super::frame::{self, FRAME_MAX, Footer, Kind, Piece, Seed};
+use super::header::{Header, HeaderError};
 use super::lane::{self, segment_name};
 use super::owner::Owner;
+use super::packed::{self, Packed, Stretch};
+use super::told;
 use super::writer::{Extent, Extents};
 use crate::access::{Gap, Stream, Timestamp};
 
@@ -47,14 +49,6 @@ pub(super) struct Damage {
     pub frames: Option<u64>,
 }
 
-impl Damage {
-    /// The record of what is lost, of which nothing is known but that it was between two instants.
-    pub(super) fn gap(&self, since: Timestamp, until: Timestamp) -> Gap {
-        let cause = format!("{} bytes of segment {} of the journal cannot be read", self.bytes, self.segment);
-        Gap { since, until: until.max(since), count: self.frames.unwrap_or(0), segment: self.segment, cause }
-    }
-}
-
 /// A frame as it is met.
 pub(super) struct Met<'a> {
     pub kind: Kind,
@@ -65,7 +59,6 @@ pub(super) struct Met<'a> {
 
 /// Segments are read in pieces of this size; a frame is shorter.
 const CHUNK: u64 = 8 << 20;
-const FRAME_MAX: usize = HEAD_BYTES + PAYLOAD_MAX;
 
 type Visit<'v> = dyn FnMut(Met<'_>) -> ControlFlow<()> + 'v;
 
@@ -104,12 +97,15 @@ impl Reading {
             report.place.offset = self.header(segment)?.map_or(0, |(_, length)| length);
             damaged = u64::from(report.place.offset == 0);
         }
-        let seed = Seed::of(self.stream, self.lane, segment);
+        let seed = self.seed(segment);
+        let mut file_damaged = 0;
         let (mut counts, mut footer) = (Footer::default(), None);
         let mut flow = ControlFlow::Continue(());
         while report.place.offset < extent.readable && flow.is_continue() {
             let start = report.place.offset;
-            let bytes = self.bytes(segment, start, (extent.readable - start).min(CHUNK))?;
+            let (Stretch { bytes, lost_at_end }, damaged_file) =
+                self.stretch(segment, start, (extent.readable - start).min(CHUNK))?;
+            file_damaged = damaged_file;
             let is_last = start + bytes.len() as u64 >= extent.readable;
             for piece in frame::scan(&bytes, seed) {
                 match piece {
@@ -126,8 +122,11 @@ impl Reading {
                         damaged += bytes as u64;
                         report.place.offset = start + end as u64;
                     }
-                    // A torn tail is no damage: nobody was told that it was written.
-                    Piece::Tail { .. } if is_last => report.place.offset = extent.readable,
+                    // A torn tail is no damage: nobody was told that it was written. A block that is gone is.
+                    Piece::Tail { bytes } if is_last => {
+                        damaged += bytes.min(lost_at_end) as u64;
+                        report.place.offset = extent.readable;
+                    }
                     // Cut by the chunk; what is longer than any frame is damage all the same.
                     Piece::Tail { bytes } => {
                         let surely = bytes.saturating_sub(FRAME_MAX) as u64;
@@ -143,6 +142,9 @@ impl Reading {
                 break; // shorter than it was: somebody else's doing, and what is gone cannot be read
             }
         }
+        if from_start {
+            damaged = damaged.max(file_damaged);
+        }
         let lost = footer.filter(|_| from_start).map(|footer| footer.frames().saturating_sub(counts.frames()));
         if damaged > 0 || lost.is_some_and(|lost| lost > 0) {
             report.damage.push(Damage { segment, bytes: damaged, frames: lost });
@@ -150,21 +152,53 @@ impl Reading {
         Ok(flow)
     }
 
-    fn bytes(&self, segment: u32, offset: u64, most: u64) -> Result<Vec<u8>, ShipError> {
+    /// A part of a segment, and how many bytes of its file cannot be read, where it is compressed.
+    pub(super) fn stretch(&self, segment: u32, offset: u64, most: u64) -> Result<(Stretch, u64), ShipError> {
+        let bytes = self.file(segment, offset, most)?;
+        // Asked afterwards: a segment is compressed once, and what was read before that is as it was.
+        if !packed::is_packed(&self.file(segment, 0, 8)?) {
+            return Ok((Stretch { bytes, lost_at_end: 0 }, 0));
+        }
+        let file = self.file(segment, 0, packed::FILE_MAX)?;
+        let packed = Packed::read(&file, self.seed(segment)).map_err(|error| self.newer(segment, error))?;
+        Ok((packed.stretch(offset, most), packed.damaged))
+    }
+
+    /// How long a segment is, as it was before it was compressed.
+    fn length(&self, segment: u32) -> Result<u64, ShipError> {
+        if packed::is_packed(&self.file(segment, 0, 8)?) {
+            let file = self.file(segment, 0, packed::FILE_MAX)?;
+            let packed = Packed::read(&file, self.seed(segment)).map_err(|error| self.newer(segment, error))?;
+            return Ok(packed.length);
+        }
+        let path = self.path(segment);
+        self.disk.size(&path).map_err(|error| ShipError::Read { path, error })
+    }
+
+    fn file(&self, segment: u32, offset: u64, most: u64) -> Result<Vec<u8>, ShipError> {
         let path = self.path(segment);
         self.disk.read(&path, offset, most).map_err(|error| ShipError::Read { path, error })
     }
 
-    fn path(&self, segment: u32) -> PathBuf {
+    fn newer(&self, segment: u32, error: HeaderError) -> ShipError {
+        let version = if let HeaderError::Newer(version) = error { version } else { 0 };
+        ShipError::Newer { path: self.path(segment), version }
+    }
+
+    pub(super) fn seed(&self, segment: u32) -> Seed {
+        Seed::of(self.stream, self.lane, segment)
+    }
+
+    pub(super) fn path(&self, segment: u32) -> PathBuf {
         self.folder.join(segment_name(self.stream, segment))
     }
 
     /// The header of a segment and its length; `None` if it is damaged.
     pub(super) fn header(&self, segment: u32) -> Result<Option<(Header, u64)>, ShipError> {
-        match Header::read(&self.bytes(segment, 0, HEADER_MAX)?) {
-            Ok((header, length)) => Ok(Some((header, length as u64))),
+        match packed::read_header(&self.file(segment, 0, packed::HEAD_MAX)?, self.seed(segment)) {
+            Ok((header, length, _)) => Ok(Some((header, length as u64))),
             Err(HeaderError::Damaged) => Ok(None),
-            Err(HeaderError::Newer(version)) => Err(ShipError::Newer { path: self.path(segment), version }),
+            Err(error) => Err(self.newer(segment, error)),
         }
     }
 
@@ -175,7 +209,7 @@ impl Reading {
         let (mut extents, mut headers) = (Vec::new(), Headers::default());
         // Newest first: a segment that is cut to nothing cuts nothing itself.
         for segment in lane::segments(&*self.disk, &self.folder, self.stream).map_err(wrong)?.into_iter().rev() {
-            let size = self.disk.size(&self.path(segment)).map_err(wrong)?;
+            let size = self.length(segment)?;
             let readable = cuts.get(&segment).map_or(size, |cut| size.min(*cut));
             extents.push((segment, Extent { readable, is_final: true }));
             let header = if readable > 0 { self.header(segment)? } else { None };
@@ -206,6 +240,6 @@ impl Headers {
     pub(super) fn around(&self, damage: &Damage, owner: &Owner, now: Timestamp) -> Gap {
         let since = self.opened.range(..=damage.segment).next_back().map_or(owner.since, |(_, opened)| *opened);
         let until = self.opened.range(damage.segment + 1..).next().map_or(now, |(_, opened)| *opened);
-        damage.gap(since, until)
+        told::damage(damage, since, until)
     }
 }

@@ -16,8 +16,10 @@ use super::journaled::Journaled;
 use super::lane::{self, segment_name};
 use super::owner::Owner;
 use super::reading::{Damage, Reading};
+use super::told;
 use crate::access::encoding::DecodeError;
 use crate::access::{AccessRecord, ConnectionRecord, Ending, Gap, Stream, Timestamp};
+use crate::metrics::METRICS;
 
 /// What a lane holds of a stream once it is recovered.
 #[derive(Debug, Default)]
@@ -56,9 +58,9 @@ impl Survey {
             }
             Kind::Gap => {
                 let gap = frame::read_gap(payload);
-                // A gap about damage ends no other.
+                // A gap about damage or a batch ends no other.
                 self.gap = self.gap.take().filter(|_| gap.as_ref().is_some_and(|gap| gap.segment > 0));
-                self.told.extend(gap.map(|gap| gap.segment));
+                self.told.extend(gap.as_ref().and_then(told::damage_of));
             }
             Kind::GapBegins => self.gap = frame::read_gap_begins(payload),
             Kind::GapEnds => self.gap = None,
@@ -98,6 +100,26 @@ pub(super) fn recover(
             .map_err(wrong)?;
     }
     Ok(Recovered { rows: survey.rows + interrupted + told, interrupted, damage: report.damage })
+}
+
+/// Tells of a gap in a lane that was recovered already, in one more segment; answers whether nobody had told of it.
+pub(super) fn tell(reading: &Reading, owner: &Owner, gap: &Gap, now: Timestamp) -> Result<bool, ShipError> {
+    let (extents, _) = reading.dead_extents()?;
+    let mut is_told = false;
+    reading.read(&extents, Default::default(), &mut |met| {
+        let known = (met.kind == Kind::Gap).then(|| frame::read_gap(met.payload)).flatten();
+        is_told |= known.is_some_and(|known| told::is_same(&known, gap));
+        if is_told { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    if !is_told {
+        let last = extents.last().map_or(0, |(segment, _)| *segment);
+        let header = Header::bare(reading.stream, owner, reading.lane, last + 1, now);
+        let bytes = closing_segment(reading, &header, BTreeMap::new(), std::slice::from_ref(gap))?;
+        write_aside(&*reading.disk, &reading.folder, &segment_name(reading.stream, last + 1), &bytes)
+            .map_err(|error| ShipError::Read { path: reading.folder.clone(), error })?;
+        METRICS.gaps.add(1);
+    }
+    Ok(!is_told)
 }
 
 /// The gap that was open when the process died.

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::aside::Dates;
 use crate::access::{CollegeCode, GatewayName};
-use crate::config::OnFull;
+use crate::config::{Config, OnFull, StoreKind};
 
 /// How the journal writes.
 #[derive(Debug, Clone)]
@@ -58,6 +59,33 @@ pub struct ShipSettings {
     /// First and longest pause before a batch is sent again; each pause is doubled, with jitter.
     pub retry_first: Duration,
     pub retry_longest: Duration,
+    /// Rows with other dates go to quarantine.
+    pub dates: Dates,
+}
+
+impl ShipSettings {
+    /// As the store wants it: a row is found in the store of this machine within a second; a server gets few and large
+    /// batches.
+    pub fn of(config: &Config) -> Self {
+        let server = &config.store.server;
+        match config.store.kind {
+            StoreKind::Embedded => ShipSettings::default(),
+            StoreKind::ClickHouse => ShipSettings {
+                interval: server.batch,
+                batch_rows: server.batch_rows,
+                keep: server.keep,
+                ..ShipSettings::default()
+            },
+        }
+    }
+
+    /// What is acknowledged goes at once where the spool has no room to keep it: what is new comes first.
+    pub(super) fn with_room(mut self, has_room: bool) -> Self {
+        if !has_room {
+            self.keep = Duration::ZERO;
+        }
+        self
+    }
 }
 
 impl Default for ShipSettings {
@@ -70,6 +98,7 @@ impl Default for ShipSettings {
             keep: Duration::ZERO,
             retry_first: Duration::from_millis(200),
             retry_longest: Duration::from_secs(30),
+            dates: Dates::default(),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use self::dead::DeadLanes;
 use self::send::{Patience, Sent, send};
 use super::batch::Cutter;
+use super::compress::Compressor;
 use super::disk::LocalDisk;
 use super::error::ShipError;
 use super::ledger::Ledger;
@@ -59,10 +60,13 @@ pub async fn ship<S: RecordStore>(log: AccessLog, store: &S, settings: ShipSetti
         }
     }
     let mut dead = DeadLanes::new(log.0.disk.clone(), log.directory().to_owned(), Some(log.lane()));
+    let compressor = Arc::new(Mutex::new(Compressor::new(log.clone())));
     let mut searched: Option<Timestamp> = None;
     loop {
         let is_last = *stop.borrow() || stop.has_changed().is_err();
-        let mut patience = if is_last { Patience::tries(0) } else { Patience::until(stop.clone()) };
+        let settings = settings.clone().with_room(log.0.budget.is_half_empty());
+        let mut patience = if is_last { Patience::tries(0) } else { Patience::until(stop.clone(), compressor.clone()) };
+        compressor.lock().unwrap_or_else(PoisonError::into_inner).held = dead.held();
         let mut is_more = false;
         for stream in &mut own {
             is_more |= stream.turn(&log, store, &settings, &mut patience, is_last).await;
@@ -88,12 +92,12 @@ pub async fn ship<S: RecordStore>(log: AccessLog, store: &S, settings: ShipSetti
 }
 
 /// Brings the lanes that nobody holds into the store: what a killed gateway left is found by the next search.
-pub async fn ship_dead_lanes<S: RecordStore>(directory: &Path, store: &S) -> Shipped {
+pub async fn ship_dead_lanes<S: RecordStore>(directory: &Path, store: &S, settings: &ShipSettings) -> Shipped {
     let mut lanes = DeadLanes::new(Arc::new(LocalDisk), directory.to_owned(), None);
     lanes.search().await;
     // Somebody waits for the answer.
     let mut patience = Patience::tries(3);
-    while lanes.turn(store, &ShipSettings::default(), &Clock::System, &mut patience).await {}
+    while lanes.turn(store, settings, &Clock::System, &mut patience).await {}
     lanes.into_shipped()
 }
 
@@ -130,7 +134,7 @@ impl OwnStream {
         let reading = Reading { disk: own.disk.clone(), folder, lane: own.lane.number, stream };
         let settings = &own.settings;
         let owner = Owner { college: settings.college.clone(), gateway: settings.gateway.clone(), since: own.opened };
-        let cutter = Cutter::new(reading, owner, ledger);
+        let cutter = Cutter::new(reading, owner, ledger, Some(log.clone()));
         Ok(OwnStream { stream, cutter: Some(cutter) })
     }
 
@@ -155,13 +159,7 @@ impl OwnStream {
             }
         })
         .await;
-        let mut turn = turn(cutter, extents, store, settings, &log.0.clock, patience).await;
-        for damage in turn.cutter.take_untold() {
-            let now = log.0.clock.now();
-            if let Err(error) = log.append_gap(stream, &damage.gap(log.0.opened, now)) {
-                tracing::error!(%error, segment = damage.segment, "the gap of a damaged segment is not written yet");
-            }
-        }
+        let turn = turn(cutter, extents, store, settings, &log.0.clock, patience).await;
         if let Err(error) = &turn.result {
             tracing::error!(%error, "the own lane cannot be shipped at present");
         }
@@ -208,10 +206,10 @@ async fn turn<S: RecordStore>(
     let (mut rows, mut result) = (0, Ok(ControlFlow::Continue(())));
     for _ in 0..BATCHES_A_TURN {
         let shared = extents.clone();
-        let most = settings.batch_rows;
+        let (cut, now) = (settings.clone(), clock.now());
         let next;
         (cutter, next) = blocking(move || {
-            let next = cutter.next(&shared, most);
+            let next = cutter.next(&shared, &cut, now);
             (cutter, next)
         })
         .await;
@@ -226,16 +224,19 @@ async fn turn<S: RecordStore>(
                 break;
             }
         };
-        let sent = send(store, &next.batch, settings, patience).await;
+        // What is all set aside needs no store.
+        let is_empty = next.batch.rows.is_empty() && next.batch.gaps.is_empty();
+        let sent = if is_empty { Sent::Stored } else { send(store, &next.batch, settings, patience).await };
         let now = clock.now();
-        let count = (next.batch.rows.len() + next.batch.gaps.len()) as u64;
+        let (shipped, count) = ((next.batch.rows.len() + next.batch.gaps.len()) as u64, next.rows());
         if let Sent::GivenUp(error) = sent {
             result = Err(error.into());
             break;
         }
+        let is_refused = matches!(sent, Sent::Refused(_));
         let noted;
         (cutter, noted) = blocking(move || {
-            let aside = if matches!(sent, Sent::Refused) { cutter.set_aside(&next, now) } else { Ok(()) };
+            let aside = if let Sent::Refused(why) = &sent { cutter.refused(&next, why, now) } else { Ok(()) };
             let noted = aside.and_then(|()| cutter.acknowledge(&next, now));
             (cutter, noted)
         })
@@ -245,7 +246,7 @@ async fn turn<S: RecordStore>(
             break;
         }
         METRICS.acknowledged_us.set(u64::try_from(now.as_micros()).unwrap_or(0));
-        METRICS.rows_shipped.add(count);
+        METRICS.rows_shipped.add(if is_refused { 0 } else { shipped });
         rows += count;
     }
     let (now, keep) = (clock.now(), settings.keep);

@@ -1,6 +1,7 @@
 //! Filters as people write them, and what they mean: every text that cannot be read is named, with its cure.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
@@ -28,6 +29,8 @@ pub struct Filters {
     pub client: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub person: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,6 +82,7 @@ impl Filters {
         filter.to = bad.read("to", &self.to, time(Edge::To));
         filter.host = bad.read("host", &self.host, |text| host(text, self.subdomains));
         filter.client = bad.read("client", &self.client, network);
+        filter.device = bad.read("device", &self.device, device);
         filter.category = bad.read("category", &self.category, |text| Ok(CategoryName::new(text)));
         filter.actions = bad.read("decision", &self.decision, actions).unwrap_or_default();
         filter.rule = bad.read("rule", &self.rule, |text| Ok(RuleName::new(text)));
@@ -101,6 +105,7 @@ impl Filters {
             &mut kept.host,
             &mut kept.client,
             &mut kept.person,
+            &mut kept.device,
             &mut kept.category,
             &mut kept.decision,
             &mut kept.rule,
@@ -143,7 +148,11 @@ impl Problems {
             self.0.push(BadFilter { name: "subdomains", why: "it says more about --host NAME: give that too".into() });
         }
         if let Some(column) = filter.misplaced() {
-            let why = "a connection has none: leave it out, or ask --stream accesses".into();
+            let (what, other) = match filter.stream {
+                Stream::Connections => ("a connection", Stream::Accesses),
+                Stream::Accesses => ("an access", Stream::Connections),
+            };
+            let why = format!("{what} has none: leave it out, or ask --stream {other}");
             self.0.push(BadFilter { name: column, why });
         }
     }
@@ -177,6 +186,14 @@ fn network(text: &str) -> Result<IpNet, String> {
     }
     let wrong = |_| format!("`{text}` is no address: write 10.131.0.5, 2001:db8::5, or a network as 10.131.0.0/16");
     text.parse::<IpNet>().map(|net| net.trunc()).map_err(wrong)
+}
+
+/// A device's name as the log has it.
+fn device(text: &str) -> Result<Arc<str>, String> {
+    if text.trim().is_empty() {
+        return Err("it is empty: write the device's name as a search of connections shows it".into());
+    }
+    Ok(text.into())
 }
 
 /// `allow` is whatever reached an origin; every action goes by its own word too; several by commas.
@@ -234,6 +251,8 @@ mod tests {
         assert!(error.starts_with("--to: it ends at"), "{error}");
         let error = read(|f| (f.stream, f.host) = (Some("connections".into()), Some("a.fr".into()))).unwrap_err();
         assert!(error.starts_with("--host: a connection has none"), "{error}");
+        let error = read(|f| f.device = Some("tablette-3".into())).unwrap_err();
+        assert_eq!(error, "--device: an access has none: leave it out, or ask --stream connections\n");
         assert!(read(|f| f.subdomains = true).unwrap_err().starts_with("--subdomains: "));
     }
 

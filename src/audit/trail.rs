@@ -31,6 +31,8 @@ pub use verify::{Broken, Verified, verify};
 
 /// The longest text of a line's fields, in bytes: a line with all of them stays under [`chain::LINE_MAX`].
 const TEXT_MAX: usize = 512;
+/// How long the trail is kept: as long as the longest that the rows are which it is about.
+pub const KEPT_MONTHS: u32 = 12;
 /// The most pseudonyms a line holds: one a day for over a year.
 const PERSONS_MAX: usize = 400;
 
@@ -76,6 +78,8 @@ pub enum Event {
         /// The duration that was in force.
         kept_days: u32,
     },
+    /// Nobody asked: a month of the trail itself was past its duration and went.
+    Forgotten { month: String, kept_months: u32 },
 }
 
 /// Who asks, as the system knows them.
@@ -169,6 +173,25 @@ pub fn purged(
     let date = Timestamp::start_of_day(day).to_string();
     let day = date.split('T').next().unwrap_or(&date).to_owned();
     chain::append(&state.join("trail"), now, Event::Purged { stream, day, rows, kept_days }).map(drop)
+}
+
+/// Deletes the months that ended longer than [`KEPT_MONTHS`] ago, that written down before; answers how many there were.
+pub fn forget_old(state: &Path, now: Timestamp) -> Result<usize, TrailError> {
+    let directory = state.join("trail");
+    let wrong = |error: std::io::Error| TrailError { path: directory.clone(), why: error.to_string() };
+    let old = chain::months_before(&directory, &first_kept_month(now)).map_err(wrong)?;
+    for month in &old {
+        chain::append(&directory, now, Event::Forgotten { month: month.clone(), kept_months: KEPT_MONTHS })?;
+        chain::forget(&directory, month).map_err(wrong)?;
+    }
+    Ok(old.len())
+}
+
+/// `2025-11` in November 2026: a line is kept for twelve months, and its month until its last line was.
+fn first_kept_month(now: Timestamp) -> String {
+    let date = jiff::tz::TimeZone::UTC.to_datetime(now.to_jiff()).date();
+    let months = i32::from(date.year()) * 12 + i32::from(date.month()) - 1 - KEPT_MONTHS as i32;
+    format!("{:04}-{:02}", months.div_euclid(12), months.rem_euclid(12) + 1)
 }
 
 impl Question {

@@ -113,7 +113,10 @@ pub(super) fn load_rules(config: &Config, images: Images) -> anyhow::Result<Resu
     }
     let catalogue = Catalogue::read(&config.rules.directory.join("lists"), &config.paths.lists);
     let (image, mut problems) = match &catalogue {
-        Ok(catalogue) => (image(config, catalogue, images)?, Vec::new()),
+        Ok(catalogue) => match image(config, catalogue, images)?.with_urgent(catalogue.urgent.clone()) {
+            Ok(image) => (image, Vec::new()),
+            Err(problem) => (Image::empty(), vec![Problem::from(problem)]),
+        },
         Err(problems) => (Image::empty(), problems.iter().cloned().map(Problem::from).collect()),
     };
     let mut notes: Vec<Problem> = catalogue.into_iter().flat_map(|c| c.notes).map(Problem::from).collect();

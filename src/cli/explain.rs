@@ -10,8 +10,8 @@ use anyhow::{Context, anyhow, bail};
 
 use super::check::{EXIT_PROBLEMS, Images, Loaded, load_rules};
 use crate::access::{
-    Access, Client, GroupName, HostName, IdentitySource, IdentityStrength, PersonName, Protocol, Scheme, Target,
-    Timestamp, Visit,
+    Access, Carrier, Client, GroupName, HostName, IdentitySource, IdentityStrength, PersonName, Protocol, Scheme,
+    Target, Timestamp, Visit,
 };
 use crate::clock::Clock;
 use crate::config::Config;
@@ -38,7 +38,7 @@ pub struct ExplainArgs {
     /// The room the client is in. No rule asks for it so far.
     #[arg(long)]
     pub room: Option<String>,
-    /// What is spoken in the tunnel: http, tls, other, silent.
+    /// What is spoken in the tunnel, as the log's column says it: tls, ssh, openvpn, other… With an http:// URL: websocket, doh.
     #[arg(long)]
     pub protocol: Option<Protocol>,
     /// The server name of the ClientHello.
@@ -106,7 +106,8 @@ fn target(args: &ExplainArgs) -> anyhow::Result<Target> {
         }
         (None, None) => bail!("what is to be reached? --url or --connect"),
     };
-    if target.scheme != Scheme::Tunnel && (sni.is_some() || args.protocol.is_some()) {
+    let in_request = args.protocol.is_none_or(|protocol| protocol.carrier() == Carrier::Http);
+    if target.scheme != Scheme::Tunnel && (sni.is_some() || !in_request) {
         bail!("--sni and --protocol are about a tunnel: with --connect or an https:// URL");
     }
     target.protocol = args.protocol.unwrap_or(target.protocol);
@@ -165,6 +166,9 @@ fn print(e: &Explanation, access: &Access, ruleset: &Ruleset, out: &mut impl Wri
     }
     if let Some(entry) = &e.entry {
         writeln!(out, "  entry       {entry} ({})", e.line.as_deref().unwrap_or("?"))?;
+    }
+    if let Some(author) = &e.author {
+        writeln!(out, "  author      {author}")?;
     }
     if !e.duties.is_empty() {
         writeln!(out, "  duties      {}", e.duties.join(", "))?;

@@ -1,6 +1,7 @@
 //! `ecluse lists`: fetch them, compile them, look at them, look things up in them.
 
 mod update;
+mod urgent;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -9,10 +10,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
-use crate::access::Host;
+use crate::access::{EntryRef, Host};
 use crate::config::Config;
 use crate::fleet;
-use crate::lists::{Candidate, Catalogue, CompileReport, Image, ListMeta, Usage, compile};
+use crate::lists::{Candidate, Catalogue, CompileReport, Image, ListMeta, Problem, Urgent, Usage, compile};
 
 /// Fetch the lists, compile them, show them, find something in them.
 #[derive(Debug, Args)]
@@ -37,6 +38,8 @@ pub enum ListsCommand {
     },
     /// Fetch the lists that have an address, check them, and put them in force.
     Update(update::UpdateArgs),
+    /// Refuse a site, or lift a false positive, within the minute.
+    Urgent(urgent::UrgentArgs),
     /// What the compiled image holds, and where each source comes from.
     Show {
         #[arg(long, value_name = "FILE")]
@@ -65,34 +68,49 @@ pub fn run(args: &ListsArgs, config: &Config) -> anyhow::Result<ExitCode> {
             drop(out);
             update::run(args, config)
         }
+        ListsCommand::Urgent(args) => {
+            drop(out);
+            urgent::run(args, config)
+        }
         ListsCommand::Show { image } => {
-            show(&mut out, &open(image.as_deref().unwrap_or(&paths.image))?)?;
+            show(&mut out, &open(image.as_deref(), config)?)?;
             if image.is_none() {
                 show_sources(&mut out, &rules.join("lists"), &paths.lists)?;
             }
             Ok(ExitCode::SUCCESS)
         }
-        ListsCommand::Find { target, image } => {
-            find(&mut out, &open(image.as_deref().unwrap_or(&paths.image))?, target)
-        }
+        ListsCommand::Find { target, image } => find(&mut out, &open(image.as_deref(), config)?, target),
     }
 }
 
-fn open(image: &Path) -> anyhow::Result<Image> {
+/// The gateway's image with the urgent changes, or another one as it lies there.
+fn open(given: Option<&Path>, config: &Config) -> anyhow::Result<Image> {
+    let image = given.unwrap_or(&config.paths.image);
     if !image.exists() {
         anyhow::bail!("there is no image {} yet: `ecluse lists compile` makes it", image.display());
     }
-    Ok(Image::open(image)?)
+    let image = Image::open(image)?;
+    if given.is_some() {
+        return Ok(image);
+    }
+    let told = |problems: Vec<Problem>| anyhow::anyhow!(lines_of(&problems));
+    let urgent = Urgent::read(&config.rules.directory.join("lists")).map_err(told)?;
+    image.with_urgent(urgent).map_err(|problem| told(vec![problem]))
+}
+
+fn lines_of(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn wrong(problems: &[Problem]) -> anyhow::Result<ExitCode> {
+    writeln!(io::stderr(), "{}", lines_of(problems))?;
+    Ok(ExitCode::from(super::EXIT_USAGE))
 }
 
 fn compile_image(out: &mut impl Write, rules: &Path, downloaded: &Path, image: &Path) -> anyhow::Result<ExitCode> {
     let catalogue = match Catalogue::read(rules, downloaded) {
         Ok(catalogue) => catalogue,
-        Err(problems) => {
-            let mut err = io::stderr().lock();
-            problems.iter().try_for_each(|problem| writeln!(err, "{problem}"))?;
-            return Ok(ExitCode::from(64));
-        }
+        Err(problems) => return wrong(&problems),
     };
     let report = compile(&catalogue, image)?;
     let mut err = io::stderr().lock();
@@ -173,11 +191,12 @@ fn find(out: &mut impl Write, image: &Image, target: &str) -> anyhow::Result<Exi
     for list in found.iter() {
         let Some(meta) = image.list(list) else { continue };
         match image.entry(list, &candidate) {
-            Some(entry) => writeln!(
-                out,
-                "{} ({}): `{}`, line {} of {}",
-                meta.name, meta.category, entry.text, entry.line, entry.file
-            )?,
+            Some(entry) => {
+                let EntryRef { text, file, line, .. } = &entry;
+                write!(out, "{} ({}): `{text}`, line {line} of {file}", meta.name, meta.category)?;
+                let signed: Vec<&str> = entry.author.iter().chain(&entry.date).map(String::as_str).collect();
+                writeln!(out, "{}{}", if signed.is_empty() { "" } else { ", by " }, signed.join(", "))?;
+            }
             None => writeln!(out, "{} ({})", meta.name, meta.category)?,
         }
     }

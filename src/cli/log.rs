@@ -24,7 +24,7 @@ use crate::access::{PersonName, Pseudonym, Timestamp};
 use crate::audit::trail::{self, Asker};
 use crate::audit::{Filters, Pending, Who, missing};
 use crate::clock::Clock;
-use crate::store::{Embedded, Filter, ReadError, RecordStore};
+use crate::store::{AnyStore, Filter, ReadError, RecordStore};
 use output::Format;
 
 /// Ask the access log. Every question is written to the trail of consultations first.
@@ -66,6 +66,9 @@ struct SharedArgs {
     /// The age identity that opens the sealed names
     #[arg(long, value_name = "IDENTITY")]
     unseal: Option<PathBuf>,
+    /// A device's name, with --stream connections
+    #[arg(long)]
+    device: Option<String>,
     /// A category, as lists name it: adult, malware…
     #[arg(long)]
     category: Option<String>,
@@ -101,6 +104,7 @@ impl SharedArgs {
             subdomains: self.subdomains,
             client: self.client.clone(),
             person: self.person.clone(),
+            device: self.device.clone(),
             category: self.category.clone(),
             decision: self.decision.clone(),
             rule: self.rule.clone(),
@@ -112,10 +116,9 @@ impl SharedArgs {
 }
 
 /// Where things are, and what time it is.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Places {
-    /// The directory of the embedded store.
-    pub store: PathBuf,
+    pub store: AnyStore,
     /// The state directory: the trail is in it.
     pub state: PathBuf,
     pub clock: Clock,
@@ -259,13 +262,13 @@ async fn answer(
     }
     // Before the store is asked: what is shipped in between is in the answer and counted as missing, never the reverse.
     let mut sentence = pending().sentence(places.clock.now(), &places.zone).to_string();
-    let store = Embedded::open_read_only(&places.store);
+    let store = &places.store;
     for gap in missing::sentences(&store.gaps(&filter).await?, &places.zone).iter().rev() {
         sentence = format!("{gap}\n{sentence}");
     }
     let format = match &args.command {
-        LogCommand::Search(search) => search.answer(&store, filter, places, out, shown).await?,
-        LogCommand::Stats(stats) => stats.answer(&store, filter, places, out, shown).await?,
+        LogCommand::Search(search) => search.answer(store, filter, places, out, shown).await?,
+        LogCommand::Stats(stats) => stats.answer(store, filter, places, out, shown).await?,
     };
     match format {
         Format::Table => {

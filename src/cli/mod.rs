@@ -18,6 +18,7 @@ mod log;
 mod nftables;
 mod run;
 mod status;
+mod store;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -61,6 +62,8 @@ enum Command {
     Nftables(nftables::NftablesArgs),
     /// Ask a running gateway how it is.
     Status(status::StatusArgs),
+    /// Look after the store of the centre: tables, accounts, retention.
+    Store(store::StoreArgs),
 }
 
 /// Runs the program.
@@ -93,6 +96,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Log(args) => log::here::run(args, config, state),
         Command::Nftables(args) => nftables::run(&args, config, state),
         Command::Status(args) => status::run(&args, config, state),
+        Command::Store(args) => store::run(args, config, state),
     }
 }
 

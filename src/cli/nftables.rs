@@ -45,14 +45,18 @@ pub fn run(args: &NftablesArgs, config: Option<&Path>, state: Option<&Path>) -> 
 fn rules(config: &Config) -> Result<String, String> {
     let (listen, transparent) = (&config.listen, &config.transparent);
     if listen.transparent_http.is_empty() && listen.transparent_tls.is_empty() {
-        return Err("no transparent door is open\n  help: set `transparent_http` and `transparent_tls` in `[listen]`, as in \
+        return Err(
+            "no transparent door is open\n  help: set `transparent_http` and `transparent_tls` in `[listen]`, as in \
              [\"0.0.0.0:3129\", \"[::]:3129\"]"
-            .to_owned());
+                .to_owned(),
+        );
     }
     if transparent.interfaces.is_empty() {
-        return Err("it is not known whose connections to bring here\n  help: name the interfaces that clients come in by \
+        return Err(
+            "it is not known whose connections to bring here\n  help: name the interfaces that clients come in by \
              in `[transparent] interfaces`, as in [\"eth1\"]"
-            .to_owned());
+                .to_owned(),
+        );
     }
     let mut text = format!(
         "# Brings the clients' connections to Écluse. Made by `ecluse nftables`; load with `nft -f`.\n\
@@ -142,7 +146,8 @@ fn nfproto(door: SocketAddr) -> &'static str {
 
 /// The policy routing that keeps marked packets on this machine; safe to run again.
 fn routing(config: &Config) -> String {
-    let mut text = String::from("# Policy routing for Écluse. Made by `ecluse nftables --routing`; run with `sh`, as root.\n");
+    let mut text =
+        String::from("# Policy routing for Écluse. Made by `ecluse nftables --routing`; run with `sh`, as root.\n");
     if config.transparent.mode == Divert::Redirect {
         text.push_str("# `mode = \"redirect\"` in [transparent] takes none.\n");
         return text;

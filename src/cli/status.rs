@@ -57,6 +57,12 @@ fn in_words(status: &Status) -> String {
     if let Some(rejected) = &status.reload_rejected {
         text.push_str(&format!("\nthe reload of {} changed nothing:\n{}\n\n", rejected.at, rejected.why));
     }
+    for (figure, what) in ALARMS {
+        match status.figures.get(figure) {
+            Some(0) | None => {}
+            Some(count) => text.push_str(&format!("\nATTENTION: {count} {what}\n\n")),
+        }
+    }
     for (name, value) in &status.figures {
         let (name, value) = match name.strip_suffix("_us") {
             Some(name) => (name, instant(*value)),
@@ -67,10 +73,75 @@ fn in_words(status: &Status) -> String {
     text
 }
 
+/// Figures that want a person as soon as they are not 0, and what that person does.
+const ALARMS: [(&str, &str); 2] = [
+    (
+        "quarantined_rows",
+        "rows bear dates that cannot be right and are in quarantine, not in the store\n  \
+         help: set the clock of this machine (timedatectl); the rows are in the journal's folder `quarantine`",
+    ),
+    (
+        "poison_batches",
+        "batches were refused by the store for good and are set aside\n  \
+         help: the gateway's messages say why (journalctl -u ecluse); the rows are in the journal's folder `poison`",
+    ),
+];
+
 /// Figures that are instants count microseconds; 0 is none yet.
 fn instant(micros: u64) -> String {
     match i64::try_from(micros) {
         Ok(0) | Err(_) => "never".to_owned(),
         Ok(micros) => Timestamp::from_micros(micros).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(figures: &[(&str, u64)]) -> String {
+        in_words(&Status {
+            phase: "ready".into(),
+            version: "1.0.0".into(),
+            pid: 7,
+            started: Timestamp::default(),
+            rules_version: "0123456789ab".into(),
+            rules_installed: Timestamp::default(),
+            reload_rejected: None,
+            open_accesses: 0,
+            open_origin_connections: 0,
+            figures: figures.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+        })
+    }
+
+    #[test]
+    fn what_wants_a_person_is_said_and_nothing_else_is() {
+        let text = status(&[("quarantined_rows", 3), ("poison_batches", 0), ("acknowledged_us", 0)]);
+        assert!(text.contains("ATTENTION: 3 rows bear dates that cannot be right"), "{text}");
+        assert_eq!(text.matches("ATTENTION").count(), 1, "{text}");
+        assert!(text.lines().any(|line| line.starts_with("acknowledged ") && line.ends_with("never")), "{text}");
+        assert!(!status(&[("quarantined_rows", 0)]).contains("ATTENTION"));
+    }
+
+    #[test]
+    fn every_figure_of_the_journal_is_there() {
+        let figures = crate::metrics::METRICS.values();
+        for name in [
+            "backlog_rows",
+            "backlog_bytes",
+            "backlog_age_s",
+            "acknowledged_us",
+            "ship_retries",
+            "poison_batches",
+            "quarantined_rows",
+            "gaps",
+            "unwritten",
+            "journal_left_bytes",
+        ] {
+            assert!(figures.iter().any(|(figure, _)| *figure == name), "{name}");
+        }
+        for (figure, _) in ALARMS {
+            assert!(figures.iter().any(|(name, _)| *name == figure), "{figure}");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! From what is written to what is known good.
 
+mod dns;
 mod parent;
+mod store;
 mod transparent;
 
 use std::net::{IpAddr, SocketAddr};
@@ -11,10 +13,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::written::{At, Document, as_written, read};
+use super::written::{At, Document, Named, as_written, read};
 use super::{
     College, Config, Guard, Journal, Limits, Listen, Log, OnFull, Paths, Persons, Problem, Recipients, Resolver,
-    Retention, Role, Rules, Store, StoreKind, default,
+    Retention, Role, Rules, default,
 };
 use crate::access::{CollegeCode, GatewayName};
 
@@ -24,7 +26,7 @@ as_written! {
     pub(super) struct WrittenFile {
         role: WrittenRole, college: WrittenCollege, gateway: WrittenGateway, listen: WrittenListen,
         transparent: WrittenTransparent,
-        resolver: WrittenResolver, rules: WrittenRules, journal: WrittenJournal, store: WrittenStore,
+        resolver: WrittenResolver, dns: WrittenDns, rules: WrittenRules, journal: WrittenJournal, store: WrittenStore,
         retention: WrittenRetention, persons: WrittenPersons, limits: WrittenLimits, guard: WrittenGuard,
         parent: WrittenParent, log: WrittenLog,
     }
@@ -33,18 +35,26 @@ as_written! {
         code: String, name: String, contact: String, data_protection_officer: String, head: String,
     }
     pub(super) struct WrittenGateway { name: String, }
-    pub(super) struct WrittenListen { explicit: Texts, transparent_http: Texts, transparent_tls: Texts, }
+    pub(super) struct WrittenListen { explicit: Texts, transparent_http: Texts, transparent_tls: Texts, dns: Texts, }
     pub(super) struct WrittenTransparent {
         mode: String, interfaces: Texts, except: Texts, origin_mismatch: String, keep_client_address: bool,
         silence_ms: u64,
     }
     pub(super) struct WrittenResolver { servers: Texts, timeout_ms: u64, cache_entries: u64, }
+    pub(super) struct WrittenDns {
+        clients: Texts, zones: Named<Texts>, private_names: Texts, refused: String, own_addresses: Texts,
+        cache_entries: u64, questions_per_second: u64, question_burst: u64,
+    }
     pub(super) struct WrittenRules { directory: String, }
     pub(super) struct WrittenJournal {
         directory: String, segment_bytes: u64, segment_seconds: u64, sync_ms: u64, max_bytes: u64,
         slice_seconds: u64, on_full: String,
     }
-    pub(super) struct WrittenStore { kind: String, directory: String, }
+    pub(super) struct WrittenStore {
+        kind: String, directory: String, endpoints: Texts, database: String, user: String, password_file: String,
+        ca_file: String, certificate_file: String, key_file: String, connect_ms: u64, send_ms: u64, answer_ms: u64,
+        batch_rows: u64, batch_seconds: u64, keep_hours: u64,
+    }
     pub(super) struct WrittenRetention { accesses_days: u64, connections_days: u64, }
     pub(super) struct WrittenPersons { recipients: Texts, }
     pub(super) struct WrittenLimits {
@@ -67,6 +77,7 @@ pub(super) fn keys() -> Vec<String> {
         WrittenListen::KEYS,
         WrittenTransparent::KEYS,
         WrittenResolver::KEYS,
+        WrittenDns::KEYS,
         WrittenRules::KEYS,
         WrittenJournal::KEYS,
         WrittenStore::KEYS,
@@ -124,6 +135,7 @@ impl Check<'_> {
             listen: self.listen(value(written.listen), role),
             transparent: self.transparent(value(written.transparent)),
             resolver: self.resolver(value(written.resolver)),
+            dns: self.dns(value(written.dns)),
             rules: self.rules(value(written.rules)),
             retention: self.retention(value(written.retention)),
             persons: self.persons(value(written.persons)),
@@ -173,6 +185,7 @@ impl Check<'_> {
     }
 
     fn listen(&mut self, written: WrittenListen, role: Role) -> Listen {
+        let dns = self.dns_doors(written.dns);
         let explicit = match written.explicit {
             None => default::EXPLICIT.to_vec(),
             Some(texts) => {
@@ -187,18 +200,18 @@ impl Check<'_> {
                         "name an address, as in [\"0.0.0.0:3128\"]",
                     );
                 }
-                self.doors(Some(texts), &[])
+                self.doors(texts.value, &[])
             }
         };
-        let transparent_http = self.doors(written.transparent_http, &explicit);
+        let transparent_http = self.doors(value(written.transparent_http), &explicit);
         let taken = [explicit.as_slice(), &transparent_http].concat();
-        let transparent_tls = self.doors(written.transparent_tls, &taken);
-        Listen { explicit, transparent_http, transparent_tls }
+        let transparent_tls = self.doors(value(written.transparent_tls), &taken);
+        Listen { explicit, transparent_http, transparent_tls, dns }
     }
 
-    fn doors(&mut self, texts: Option<At<Texts>>, taken: &[SocketAddr]) -> Vec<SocketAddr> {
+    fn doors(&mut self, texts: Texts, taken: &[SocketAddr]) -> Vec<SocketAddr> {
         let mut doors = Vec::new();
-        for At { value: text, span } in texts.map(|at| at.value).unwrap_or_default() {
+        for At { value: text, span } in texts {
             match text.parse::<SocketAddr>() {
                 Err(_) => self.document.problem(
                     &span,
@@ -215,8 +228,16 @@ impl Check<'_> {
     }
 
     fn resolver(&mut self, written: WrittenResolver) -> Resolver {
+        Resolver {
+            servers: self.name_servers(written.servers.map(|at| at.value).unwrap_or_default()),
+            timeout: self.millis(&written.timeout_ms, default::RESOLVER_TIMEOUT_MS, 100..=60_000),
+            cache_entries: self.size(&written.cache_entries, default::RESOLVER_CACHE_ENTRIES, 0..=1_000_000),
+        }
+    }
+
+    fn name_servers(&mut self, texts: Texts) -> Vec<SocketAddr> {
         let mut servers = Vec::new();
-        for At { value: text, span } in written.servers.map(|at| at.value).unwrap_or_default() {
+        for At { value: text, span } in texts {
             // RFC 1035 §4.2: port 53.
             let server = text.parse::<SocketAddr>().or_else(|_| text.parse::<IpAddr>().map(|ip| (ip, 53).into()));
             match server {
@@ -228,11 +249,7 @@ impl Check<'_> {
                 ),
             }
         }
-        Resolver {
-            servers,
-            timeout: self.millis(&written.timeout_ms, default::RESOLVER_TIMEOUT_MS, 100..=60_000),
-            cache_entries: self.size(&written.cache_entries, default::RESOLVER_CACHE_ENTRIES, 0..=1_000_000),
-        }
+        servers
     }
 
     fn rules(&mut self, written: WrittenRules) -> Rules {
@@ -267,14 +284,6 @@ impl Check<'_> {
             slice: self.seconds(&written.slice_seconds, default::SLICE_SECONDS, 10..=86_400),
             on_full,
         }
-    }
-
-    fn store(&mut self, written: WrittenStore) -> Store {
-        let kind = self.text(written.kind, "embedded", |text| match text {
-            "embedded" => Ok(StoreKind::Embedded),
-            _ => Err((format!("`{text}` is no kind of store"), "the only one: \"embedded\"")),
-        });
-        Store { kind, directory: self.place(written.directory, |paths| &paths.store) }
     }
 
     fn retention(&mut self, written: WrittenRetention) -> Retention {
@@ -451,5 +460,6 @@ fn notes(config: &Config, file: &Path) -> Vec<Problem> {
         );
     }
     transparent::notes(config, &mut note);
+    notes.extend(dns::notes(config, file));
     notes
 }

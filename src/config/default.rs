@@ -11,6 +11,16 @@ pub const TRANSPARENT_MODE: &str = "redirect";
 pub const ORIGIN_MISMATCH: &str = "dial-resolved";
 /// A client that speaks first does so within a round trip; whoever has not by then waits for the other side (SSH, mail).
 pub const TRANSPARENT_SILENCE_MS: u64 = 300;
+/// Who may ask our DNS: every network that is nobody's on the Internet (RFC 1918, RFC 4193), and this machine. Whoever else
+/// could make of it a weapon against others (RFC 5358).
+pub const DNS_CLIENTS: [&str; 7] =
+    ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10"];
+/// Some 10,000 names are all that a college asks in an hour, in two kinds; at 4 KiB at most each.
+pub const DNS_CACHE_ENTRIES: u64 = 32_768;
+/// A page of a newspaper asks for 50 names in three kinds; a classroom behind one address opens 30 of them.
+pub const DNS_QUESTIONS_PER_SECOND: u64 = 200;
+/// Such a classroom when the lesson begins.
+pub const DNS_QUESTION_BURST: u64 = 2_000;
 /// A well-formed code that no school bears, so that rows of a trial can't be taken for a school's.
 pub const COLLEGE_CODE: &str = "0000000A";
 pub const COLLEGE_NAME: &str = "Collège";
@@ -30,6 +40,19 @@ pub const SYNC_MS: u64 = 50;
 pub const JOURNAL_MAX_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 /// As IPFIX's active time-out (RFC 5102, common practice): no search waits for the end of a long tunnel.
 pub const SLICE_SECONDS: u64 = 600;
+pub const STORE_DATABASE: &str = "ecluse";
+/// Two lost SYNs and a TLS handshake over a bad line.
+pub const STORE_CONNECT_MS: u64 = 5_000;
+/// 256 KiB over the slowest line of a college.
+pub const STORE_SEND_MS: u64 = 30_000;
+/// A loaded server that merges takes seconds; after a minute it is not going to answer.
+pub const STORE_ANSWER_MS: u64 = 60_000;
+/// Each insert makes a part that the server must merge: fewer and larger ones are cheaper, and one block may have 1,048,449.
+pub const STORE_BATCH_ROWS: u64 = 20_000;
+/// What somebody looks for in the centre is found after this time at most; 133 colleges then make four inserts a second.
+pub const STORE_BATCH_SECONDS: u64 = 30;
+/// Time for somebody to notice that the server lost a part, and to have it sent again (`ecluse store reconcile`).
+pub const STORE_KEEP_HOURS: u64 = 7 * 24;
 /// Six months: CNIL 2021-122 asks for 6 to 12; visits are the more intrusive of the two streams.
 pub const ACCESSES_DAYS: u64 = 183;
 /// One year: CPCE art. R. 10-13.

@@ -15,7 +15,7 @@ pub mod starter;
 pub(crate) mod suggest;
 pub(crate) mod written;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -40,6 +40,7 @@ pub struct Config {
     pub listen: Listen,
     pub transparent: Transparent,
     pub resolver: Resolver,
+    pub dns: Dns,
     pub rules: Rules,
     pub journal: Journal,
     pub store: Store,
@@ -83,6 +84,8 @@ pub struct Listen {
     pub transparent_http: Vec<SocketAddr>,
     /// Where it brings all others. Empty: nowhere.
     pub transparent_tls: Vec<SocketAddr>,
+    /// Where our DNS answers, by datagrams and streams. Empty: nowhere.
+    pub dns: Vec<SocketAddr>,
 }
 
 /// Connections that clients meant for somebody else, and the network brought here.
@@ -127,6 +130,51 @@ pub struct Resolver {
     pub cache_entries: usize,
 }
 
+/// The DNS that the gateway answers itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dns {
+    /// Who may ask.
+    pub clients: Vec<IpNet>,
+    /// The school's own names, and who knows them.
+    pub zones: Vec<Zone>,
+    /// Names whose answers may lead into private networks, with their subdomains.
+    pub private_names: Vec<HostName>,
+    pub refused: RefusedName,
+    /// The gateway as its clients reach it. Empty: the address that was asked.
+    pub own_addresses: Vec<IpAddr>,
+    pub cache_entries: usize,
+    pub questions_per_second: NonZeroU32,
+    pub question_burst: NonZeroU32,
+}
+
+/// A name with all below it, and the servers that are asked for it instead of the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zone {
+    pub name: HostName,
+    pub servers: Vec<SocketAddr>,
+}
+
+/// What is answered to a question for a name that is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusedName {
+    /// That it does not exist.
+    NxDomain,
+    /// The gateway's own address, where a browser in clear finds the page that says why.
+    BlockPage,
+}
+
+impl Dns {
+    /// The zone that a name is in; the narrowest of several.
+    pub fn zone(&self, name: &HostName) -> Option<&Zone> {
+        let within = self.zones.iter().filter(|zone| name.is_within(&zone.name));
+        within.max_by_key(|zone| zone.name.as_str().len())
+    }
+
+    pub fn may_be_private(&self, name: &HostName) -> bool {
+        self.private_names.iter().any(|parent| name.is_within(parent))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
     /// Holds `policy.toml`, `people.csv` and `lists/*.toml`.
@@ -157,16 +205,49 @@ pub struct Journal {
     pub on_full: OnFull,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreKind {
     /// SQLite, one file a UTC day.
     Embedded,
+    /// A server, or the nodes of a cluster: see [`Server`].
+    ClickHouse,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
     pub kind: StoreKind,
+    /// Of the embedded store; and where this machine notes when its clock was last believed.
     pub directory: PathBuf,
+    /// Says nothing where the kind is another.
+    pub server: Server,
+}
+
+/// How ClickHouse is reached, and how much is sent to it at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// `https://host:port`, nodes of one cluster, tried in turn.
+    pub endpoints: Vec<String>,
+    pub database: String,
+    /// Empty: `gw_` and the gateway's name.
+    pub user: String,
+    /// Holds the password in one line; read when the store is opened, never shown.
+    pub password_file: Option<PathBuf>,
+    /// The authorities that sign the endpoints' certificates; `None`: those of the machine.
+    pub ca_file: Option<PathBuf>,
+    /// Our own certificate chain and its key (PEM).
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// A connection stands within this time, TLS included.
+    pub connect: Duration,
+    /// A piece of a batch goes out within this time.
+    pub send: Duration,
+    /// The server answers within this time.
+    pub answer: Duration,
+    /// A batch leaves when it has so many rows…
+    pub batch_rows: usize,
+    /// …or after this time.
+    pub batch: Duration,
+    /// What the server acknowledged stays in the journal for this time, while there is room.
+    pub keep: Duration,
 }
 
 /// How long rows are kept, in days: signed policy of the school, not a constant.

@@ -210,3 +210,56 @@ fn credentials_in_the_url_of_a_parent_proxy_are_refused_and_not_repeated() {
     let problem = &checked("[parent]\nurl = \"http://user:hunter2@proxy.example:3128\"\n").unwrap_err().0[0];
     assert!(problem.what.contains("credentials") && !problem.to_string().contains("hunter2"), "{problem}");
 }
+
+#[test]
+fn our_dns_is_closed_until_it_is_opened_and_never_to_everybody() {
+    let config = checked("").unwrap();
+    assert!(config.listen.dns.is_empty());
+    assert!(config.dns.clients.iter().all(|network| network.addr().is_loopback() || network.prefix_len() >= 7));
+    assert_eq!(config.dns.clients.len(), default::DNS_CLIENTS.len());
+    let config = checked(
+        "[listen]\ndns = [\"10.131.0.1:5300\"]\n[dns]\nrefused = \"block-page\"\nown_addresses = [\"::ffff:10.131.0.1\"]\n\
+         private_names = [\"Intranet.example\"]\n\
+         zones = { \"college.lan\" = [\"10.131.0.2\", \"10.131.0.3:5353\"], \"b.college.lan\" = [\"10.131.0.4\"] }\n",
+    )
+    .unwrap();
+    let name = |text: &str| HostName::parse(text).unwrap();
+    let zone = |text: &str| config.dns.zone(&name(text)).map(|zone| zone.servers[0].to_string());
+    assert_eq!(zone("a.college.lan").as_deref(), Some("10.131.0.2:53"));
+    assert_eq!(zone("a.b.college.lan").as_deref(), Some("10.131.0.4:53"), "the narrowest");
+    assert_eq!(zone("xcollege.lan"), None);
+    assert!(config.dns.may_be_private(&name("www.intranet.example")) && !config.dns.may_be_private(&name("a.example")));
+    assert_eq!(config.dns.own_addresses, ["10.131.0.1".parse::<std::net::IpAddr>().unwrap()]);
+    let found = problems(
+        "[listen]\ndns = [\"0.0.0.0:5300\"]\n[dns]\nclients = [\"0.0.0.0/0\"]\nrefused = \"drop\"\n\
+         own_addresses = [\"gateway\"]\nprivate_names = [\"10.0.0.1\"]\nzones = { \"lan\" = [] }\n",
+    );
+    let lines: Vec<&str> = found.iter().map(|problem| &problem[..2]).collect();
+    assert_eq!(lines, ["2:", "4:", "5:", "6:", "7:", "8:"], "{found:#?}");
+}
+
+#[test]
+fn a_server_for_the_log_is_read_whole_and_nothing_is_sent_in_clear() {
+    let config = checked(
+        "[store]\nkind = \"clickhouse\"\nendpoints = [\"https://a.example:8443/\", \"http://127.0.0.1:8123\"]\n\
+         password_file = \"p\"\ncertificate_file = \"c.pem\"\nkey_file = \"k.pem\"\nkeep_hours = 48\n",
+    )
+    .unwrap();
+    let server = &config.store.server;
+    assert_eq!(config.store.kind, StoreKind::ClickHouse);
+    assert_eq!(server.endpoints, ["https://a.example:8443", "http://127.0.0.1:8123"]);
+    assert_eq!(server.password_file.as_deref(), Some(Path::new("/etc/ecluse/p")));
+    assert_eq!(server.identity, Some(("/etc/ecluse/c.pem".into(), "/etc/ecluse/k.pem".into())));
+    assert_eq!(server.keep, std::time::Duration::from_secs(48 * 3600));
+
+    let one = |line: &str| problems(&format!("[store]\nkind = \"clickhouse\"\n{line}\n"));
+    assert_eq!(one(""), ["2:8: no server is named"]);
+    let said = one("endpoints = [\"http://clickhouse.example:8123\"]");
+    assert!(said[1].contains("would send the log and the password in clear"), "{said:?}");
+    let said = one("endpoints = [\"https://a.example/x\"]");
+    assert!(said[1].contains("more than a host and a port"), "{said:?}");
+    let said = one("endpoints = [\"https://a.example\"]\ncertificate_file = \"c.pem\"");
+    assert_eq!(said, ["4:20: a certificate without its key"]);
+    let told = checked("[store]\nendpoints = [\"https://me:hunter2@a.example\"]\n").unwrap_err().to_string();
+    assert!(told.contains("credentials do not belong") && !told.contains("hunter2"), "{told}");
+}

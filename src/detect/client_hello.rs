@@ -6,13 +6,16 @@
 
 use std::net::IpAddr;
 
+use super::reader::Reader;
 use super::signature::{Alpn, Ech, Fault, Signature, TlsVersion};
+use super::{dot, tor};
 use crate::access::{Host, HostName, Protocol};
 
 /// Extension numbers (IANA "TLS ExtensionType Values").
-const SERVER_NAME: u16 = 0;
-const ALPN: u16 = 16;
-const SUPPORTED_VERSIONS: u16 = 43;
+pub(super) const SERVER_NAME: u16 = 0;
+pub(super) const ALPN: u16 = 16;
+const SESSION_TICKET: u16 = 35;
+pub(super) const SUPPORTED_VERSIONS: u16 = 43;
 /// RFC 9849 §5.
 const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
 
@@ -20,26 +23,45 @@ const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
 pub(super) struct ClientHello<'a> {
     pub body: &'a [u8],
     pub whole: Result<(), Fault>,
+    pub form: Form,
+}
+
+/// Over what it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// TCP or QUIC: the same bytes.
+    Stream,
+    /// With the cookie of DTLS (RFC 9147 §5.3).
+    Datagram,
 }
 
 impl ClientHello<'_> {
+    /// What it says, of the protocol TLS or what it shows to be inside.
     pub fn signature(&self) -> Signature {
         let mut signature = Signature::of(Protocol::Tls);
-        if read_hello(&mut Reader(self.body), &mut signature).is_none() {
+        let mut seen = Seen::default();
+        if read_hello(&mut Reader(self.body), self.form, &mut signature, &mut seen).is_none() {
             // The end of what is there came too early: that is the fault, or it follows from one known already.
             signature.fault = Some(self.whole.err().unwrap_or(Fault::Malformed));
         } else if let Err(fault) = self.whole {
             signature.fault = Some(fault);
+        } else if dot::is_offered(&signature) {
+            signature.protocol = Protocol::Dot;
+        } else if !seen.has(TICKET_SEEN) && tor::is_shape(&signature) {
+            signature.protocol = Protocol::Tor;
         }
         signature
     }
 }
 
 /// `None`: a length goes beyond the end.
-fn read_hello(body: &mut Reader<'_>, signature: &mut Signature) -> Option<()> {
+fn read_hello(body: &mut Reader<'_>, form: Form, signature: &mut Signature, seen: &mut Seen) -> Option<()> {
     signature.version = TlsVersion::from_wire(body.u16()?);
     let _random = body.take(32)?;
     let _session_id = body.vec8()?;
+    if form == Form::Datagram {
+        let _cookie = body.vec8()?;
+    }
     let _cipher_suites = body.vec16()?;
     let _compression = body.vec8()?;
     if body.is_empty() {
@@ -54,11 +76,10 @@ fn read_hello(body: &mut Reader<'_>, signature: &mut Signature) -> Option<()> {
         None => Reader(body.0),
     };
     let whole = extensions.0.len() == length;
-    let mut seen = Seen::default();
     while !extensions.is_empty() {
         let kind = extensions.u16()?;
         let content = extensions.vec16()?;
-        read_extension(kind, content, signature, &mut seen)?;
+        read_extension(kind, content, signature, seen)?;
     }
     whole.then_some(())
 }
@@ -67,7 +88,13 @@ fn read_hello(body: &mut Reader<'_>, signature: &mut Signature) -> Option<()> {
 #[derive(Default)]
 struct Seen(u8);
 
+const TICKET_SEEN: u8 = 16;
+
 impl Seen {
+    fn has(&self, bit: u8) -> bool {
+        self.0 & bit != 0
+    }
+
     fn first(&mut self, bit: u8) -> Option<()> {
         let first = self.0 & bit == 0;
         self.0 |= bit;
@@ -103,6 +130,10 @@ fn read_extension(kind: u16, content: &[u8], signature: &mut Signature, seen: &m
         ENCRYPTED_CLIENT_HELLO => {
             seen.first(8)?;
             signature.ech = Some(read_ech(&mut content)?);
+            Some(())
+        }
+        SESSION_TICKET => {
+            seen.0 |= TICKET_SEEN;
             Some(())
         }
         _ => Some(()),
@@ -163,52 +194,5 @@ fn read_ech(content: &mut Reader<'_>) -> Option<Ech> {
         }
         1 => content.is_empty().then_some(Ech::Inner),
         _ => None,
-    }
-}
-
-/// Takes from the front; `None` where there is too little.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (front, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(front)
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        let (&first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(first)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        let (&first, rest) = self.0.split_first_chunk::<2>()?;
-        self.0 = rest;
-        Some(u16::from_be_bytes(first))
-    }
-
-    fn vec8(&mut self) -> Option<&'a [u8]> {
-        let length = self.u8()?;
-        self.take(usize::from(length))
-    }
-
-    fn vec16(&mut self) -> Option<&'a [u8]> {
-        let length = self.u16()?;
-        self.take(usize::from(length))
-    }
-
-    /// A vector that must be all there is.
-    fn rest8(&mut self) -> Option<&'a [u8]> {
-        self.vec8().filter(|_| self.0.is_empty())
-    }
-
-    /// A vector that must be all there is.
-    fn rest16(&mut self) -> Option<&'a [u8]> {
-        self.vec16().filter(|_| self.0.is_empty())
     }
 }

@@ -2,27 +2,64 @@
 //!
 //! [`detect`] is pure: the same bytes, however they arrived, give the same answer. It reads what stands in clear and
 //! nothing else: it asks no policy, dials nobody and never writes to the connection. [`read_first_bytes`] feeds it from
-//! a stream and gives the bytes back with the answer ([`Detected`]); who relays puts them first ([`Prefixed`]).
+//! a stream and gives the bytes back with the answer ([`Detected`]); who relays puts them first ([`Prefixed`]). A server that
+//! speaks first is read by [`detect_server`], a flow of datagrams by [`Datagrams`].
 //!
-//! One file per protocol; each says of a beginning whether it is its own ([`Guess`]). Nothing is guessed from ports,
-//! and a beginning that was broken off says so ([`Fault::Incomplete`]) instead of passing as something harmless.
+//! One file per protocol; each says of a beginning whether it is its own ([`guess::Guess`]), and [`readers`] has a row for
+//! each. Nothing is guessed from ports, and a beginning that was broken off says so ([`Fault::Incomplete`]) instead of
+//! passing as something harmless. What each protocol is recognised by, and what can hide: docs/protocols.md.
 //!
 //! Type to read first: [`Signature`].
 
+mod bittorrent;
 mod client_hello;
+mod datagram;
+mod dns;
+mod doh;
+mod dot;
+mod dtls;
 mod first_bytes;
+mod ftp;
+mod guess;
 mod http1;
+mod http2;
+mod ike;
+mod imap;
+mod irc;
+mod ja4;
+mod mqtt;
+mod openvpn;
+mod pop3;
 mod prefixed;
+mod quic;
+mod rdp;
+mod reader;
+mod readers;
 mod signature;
+mod smb;
+mod smtp;
+mod socks;
+mod ssh;
 mod ssl2;
+mod stun;
 mod tls;
+mod tor;
+mod vnc;
+mod websocket;
+mod wireguard;
+mod xmpp;
 
 #[cfg(test)]
 mod tests;
 
 use crate::access::Protocol;
+use guess::Guess;
+use readers::{Readers, read};
 
+pub use datagram::{Datagrams, detect_datagram};
 pub use first_bytes::{Detected, Stop, read_first_bytes};
+pub use http1::protocol_of_request;
+pub use ja4::Ja4;
 pub use prefixed::Prefixed;
 pub use signature::{Alpn, AlpnSet, Ech, Fault, Signature, TlsVersion};
 
@@ -37,18 +74,23 @@ pub enum Step {
     Done(Signature),
 }
 
-/// What one protocol says of a beginning.
-enum Guess {
-    /// It is not mine, whatever follows.
-    No,
-    /// It may become mine.
-    Perhaps,
-    Yes(Signature),
-}
-
 /// Classifies the first bytes that a client sent. Pure; for a stream that grows, [`Detector`] does not start over.
 pub fn detect(first_bytes: &[u8]) -> Step {
     Detector::default().look(first_bytes)
+}
+
+/// Classifies the first bytes of a server that spoke before its client. Pure and short: what servers begin with is
+/// recognised by its first line.
+pub fn detect_server(first_bytes: &[u8]) -> Step {
+    if first_bytes.is_empty() {
+        return Step::Need;
+    }
+    match read(first_bytes, |readers: Readers| readers.server) {
+        Guess::Yes(Protocol::Tls) => Step::Done(Signature::faulty(Protocol::Tls, Fault::NoHello)),
+        Guess::Yes(protocol) => Step::Done(Signature::of(protocol)),
+        Guess::Perhaps => Step::Need,
+        Guess::No => Step::Done(Signature::of(Protocol::Other)),
+    }
 }
 
 /// The same as [`detect`] over bytes that grow: what was read is not read again, so that a client that sends byte by
@@ -66,12 +108,16 @@ impl Detector {
         let guess = match first {
             tls::FIRST_TYPE..=tls::LAST_TYPE => self.handshake.look(bytes),
             0x80.. => ssl2::look(bytes),
-            _ => self.request.look(bytes),
+            _ => match self.request.look(bytes) {
+                Guess::Yes(protocol) => return Step::Done(Signature::of(protocol)),
+                Guess::Perhaps => Guess::Perhaps,
+                Guess::No => Guess::No,
+            },
         };
         match guess {
             Guess::Yes(signature) => Step::Done(signature),
             Guess::Perhaps => Step::Need,
-            Guess::No => Step::Done(Signature::of(Protocol::Other)),
+            Guess::No => look_at_others(bytes),
         }
     }
 
@@ -83,5 +129,14 @@ impl Detector {
             Some(0x80..) => Signature::faulty(Protocol::Other, fault),
             Some(_) => self.request.conclude(bytes, fault),
         }
+    }
+}
+
+/// Neither TLS nor HTTP.
+fn look_at_others(bytes: &[u8]) -> Step {
+    match read(bytes, |readers: Readers| readers.client) {
+        Guess::Yes(protocol) => Step::Done(Signature::of(protocol)),
+        Guess::Perhaps => Step::Need,
+        Guess::No => Step::Done(Signature::of(Protocol::Other)),
     }
 }

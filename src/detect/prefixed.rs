@@ -18,15 +18,6 @@ impl<S> Prefixed<S> {
     pub fn new(prefix: Bytes, stream: S) -> Self {
         Prefixed { prefix, stream }
     }
-
-    pub fn stream(&self) -> &S {
-        &self.stream
-    }
-
-    /// What was put back and not read again, and the stream.
-    pub fn into_parts(self) -> (Bytes, S) {
-        (self.prefix, self.stream)
-    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {

@@ -1,13 +1,14 @@
 //! A ClientHello in the clothes of SSL 2 (RFC 5246 appendix E.2), which some servers still take as an offer of TLS.
 //! It has no extensions and so no server name.
 
-use super::{Guess, Signature, TlsVersion};
+use super::guess::Guess;
+use super::{Signature, TlsVersion};
 use crate::access::Protocol;
 
 const CLIENT_HELLO: u8 = 1;
 
 /// `bytes` starts with the high bit set: a record header of two bytes.
-pub(super) fn look(bytes: &[u8]) -> Guess {
+pub(super) fn look(bytes: &[u8]) -> Guess<Signature> {
     let known = |i: usize, may: fn(u8) -> bool| bytes.get(i).is_none_or(|&b| may(b));
     if !(known(2, |b| b == CLIENT_HELLO) && known(3, |b| b == 0 || b == 3) && known(4, |b| b <= 4)) {
         return Guess::No;

@@ -1,13 +1,13 @@
 //! The promises of detection: the same answer however the bytes were cut, and none that hurts.
 
 mod corpus;
-mod hellos;
+pub mod hellos;
 mod http;
 mod mutations;
 mod stream;
 mod tls;
 
-use super::{Detector, Fault, Signature, Step, detect};
+use super::{Detector, Fault, Signature, Step, detect, detect_datagram, detect_server};
 use crate::access::{HostName, Protocol};
 
 /// What a whole beginning is, however it arrives: in one piece, cut in two anywhere, or byte by byte.
@@ -35,10 +35,39 @@ fn concluded(ends: &[usize], bytes: &[u8]) -> Signature {
     detector.conclude(bytes, Fault::Incomplete)
 }
 
-fn name(text: &str) -> Option<HostName> {
+pub fn name(text: &str) -> Option<HostName> {
     Some(HostName::parse(text).unwrap())
 }
 
 fn other() -> Signature {
     Signature::of(Protocol::Other)
+}
+
+/// What a client's first bytes are, however they are cut.
+#[track_caller]
+pub fn from_client(bytes: impl AsRef<[u8]>) -> Protocol {
+    detected(bytes.as_ref()).protocol
+}
+
+/// What a server's first bytes are; the same answer for every beginning that gives one.
+#[track_caller]
+pub fn from_server(bytes: impl AsRef<[u8]>) -> Protocol {
+    let bytes = bytes.as_ref();
+    let whole = detect_server(bytes);
+    for cut in 0..bytes.len() {
+        let step = detect_server(&bytes[..cut]);
+        assert!(step == Step::Need || step == whole, "{step:?} after {cut}, {whole:?} in the end");
+    }
+    match whole {
+        Step::Done(signature) => signature.protocol,
+        Step::Need => Protocol::Silent,
+    }
+}
+
+/// What a client's first datagram is.
+pub fn in_datagram(bytes: impl AsRef<[u8]>) -> Protocol {
+    match detect_datagram(bytes.as_ref()) {
+        Step::Done(signature) => signature.protocol,
+        Step::Need => Protocol::Silent,
+    }
 }

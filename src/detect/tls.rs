@@ -3,8 +3,9 @@
 //! A client may cut its ClientHello anywhere, in TCP segments and in records; some do that in the hope that nobody puts
 //! it together again. [`Handshake`] does, reading each byte once.
 
-use super::client_hello::ClientHello;
-use super::{FIRST_BYTES_MAX, Fault, Guess, Signature};
+use super::client_hello::{ClientHello, Form};
+use super::guess::Guess;
+use super::{FIRST_BYTES_MAX, Fault, Signature};
 use crate::access::Protocol;
 
 /// change_cipher_spec, alert, handshake, application_data (RFC 8446 §5.1).
@@ -16,10 +17,11 @@ const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 
-const CLIENT_HELLO: u8 = 1;
+pub(super) const CLIENT_HELLO: u8 = 1;
+const SERVER_HELLO: u8 = 2;
 
 const RECORD_HEADER: usize = 5;
-const MESSAGE_HEADER: usize = 4;
+pub(super) const MESSAGE_HEADER: usize = 4;
 /// A record in clear carries at most 2^14 bytes (RFC 8446 §5.1) …
 const CLEAR_MAX: usize = 1 << 14;
 /// … and an encrypted one of TLS 1.2 at most 2048 more (RFC 5246 §6.2.3).
@@ -38,7 +40,7 @@ pub(super) struct Handshake {
 
 impl Handshake {
     /// `bytes` starts with a byte of [`FIRST_TYPE`]..=[`LAST_TYPE`].
-    pub fn look(&mut self, bytes: &[u8]) -> Guess {
+    pub fn look(&mut self, bytes: &[u8]) -> Guess<Signature> {
         match RecordHeader::read(bytes) {
             Header::None => Guess::No,
             Header::Cut => Guess::Perhaps,
@@ -55,18 +57,27 @@ impl Handshake {
             Header::Cut | Header::None => return Signature::faulty(Protocol::Other, fault),
         }
         match self.message.split_at_checked(MESSAGE_HEADER) {
-            Some((_, body)) => ClientHello { body, whole: Err(fault) }.signature(),
+            Some((_, body)) => ClientHello { body, whole: Err(fault), form: Form::Stream }.signature(),
             None => Signature::faulty(Protocol::Tls, fault),
         }
     }
 
-    fn look_at_handshake(&mut self, bytes: &[u8], length: usize) -> Guess {
+    /// The body of a whole ClientHello, where that is what was read: `bytes` are those that were.
+    pub fn hello<'a>(&'a self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let record = bytes.get(RECORD_HEADER..).unwrap_or_default();
+        let message = if self.message.is_empty() { record } else { &self.message };
+        let end = message_end(*message.first_chunk()?);
+        message.get(MESSAGE_HEADER..end).filter(|_| message[0] == CLIENT_HELLO)
+    }
+
+    fn look_at_handshake(&mut self, bytes: &[u8], length: usize) -> Guess<Signature> {
         // Nearly always one record holds the whole message: read it where it lies.
         let record = &bytes[RECORD_HEADER..bytes.len().min(RECORD_HEADER + length)];
         if let Some(&header) = record.first_chunk() {
             let end = message_end(header);
             if header[0] == CLIENT_HELLO && end <= record.len() {
-                let hello = ClientHello { body: &record[MESSAGE_HEADER..end], whole: Ok(()) };
+                let body = &record[MESSAGE_HEADER..end];
+                let hello = ClientHello { body, whole: Ok(()), form: Form::Stream };
                 return Guess::Yes(hello.signature());
             }
         }
@@ -74,7 +85,7 @@ impl Handshake {
     }
 
     /// Reads on where it stopped, until the message is whole or the bytes are over.
-    fn gather(&mut self, bytes: &[u8]) -> Guess {
+    fn gather(&mut self, bytes: &[u8]) -> Guess<Signature> {
         loop {
             if self.left == 0 {
                 match RecordHeader::read(&bytes[self.read..]) {
@@ -98,7 +109,7 @@ impl Handshake {
     }
 
     /// The answer, once the message is whole or will never be.
-    fn whole(&self) -> Option<Guess> {
+    fn whole(&self) -> Option<Guess<Signature>> {
         if self.message.first().is_some_and(|&kind| kind != CLIENT_HELLO) {
             return Some(faulty(Fault::NoHello));
         }
@@ -107,18 +118,34 @@ impl Handshake {
             return Some(faulty(Fault::TooLong));
         }
         let body = self.message.get(MESSAGE_HEADER..end)?;
-        Some(Guess::Yes(ClientHello { body, whole: Ok(()) }.signature()))
+        Some(Guess::Yes(ClientHello { body, whole: Ok(()), form: Form::Stream }.signature()))
+    }
+}
+
+/// A server's records: two headers that make sense, or the first message of a handshake.
+pub(super) fn server(bytes: &[u8]) -> Guess {
+    match RecordHeader::read(bytes) {
+        Header::None => Guess::No,
+        Header::Cut => Guess::Perhaps,
+        Header::Is(header) if header.kind == HANDSHAKE => {
+            Guess::at(bytes, RECORD_HEADER, |[kind]| kind == SERVER_HELLO)
+        }
+        Header::Is(header) => match look_at_middle(bytes, header) {
+            Guess::Yes(_) => Guess::Yes(()),
+            Guess::Perhaps => Guess::Perhaps,
+            Guess::No => Guess::No,
+        },
     }
 }
 
 /// Where a handshake message ends: a type, a length of three bytes, and as many bytes (RFC 8446 §4).
-fn message_end([_, high, middle, low]: [u8; MESSAGE_HEADER]) -> usize {
+pub(super) fn message_end([_, high, middle, low]: [u8; MESSAGE_HEADER]) -> usize {
     MESSAGE_HEADER + usize::from(high) * 0x1_0000 + usize::from(middle) * 0x100 + usize::from(low)
 }
 
 /// Records that no connection begins with: TLS all the same, when the one behind them makes sense too. It is waited for,
 /// so that the answer does not depend on how the bytes arrive.
-fn look_at_middle(bytes: &[u8], header: RecordHeader) -> Guess {
+fn look_at_middle(bytes: &[u8], header: RecordHeader) -> Guess<Signature> {
     let after = bytes.get(RECORD_HEADER + header.length..).unwrap_or_default();
     match RecordHeader::read(after) {
         Header::None => Guess::No,
@@ -127,7 +154,7 @@ fn look_at_middle(bytes: &[u8], header: RecordHeader) -> Guess {
     }
 }
 
-fn faulty(fault: Fault) -> Guess {
+fn faulty(fault: Fault) -> Guess<Signature> {
     Guess::Yes(Signature::faulty(Protocol::Tls, fault))
 }
 

@@ -26,10 +26,11 @@ pub enum Reload {
     Forbidden(String),
 }
 
-/// Tells the gateway behind `control` to take the rules as they are now, where its own are older than `image`.
-pub async fn reload(control: &Path, image: &Path) -> Reload {
+/// Tells the gateway behind `control` to take the rules as they are now; where an image is given, only if its own are
+/// older than that.
+pub async fn reload(control: &Path, image: Option<&Path>) -> Reload {
     let Ok(before) = ask_status(control).await else { return Reload::NobodyRuns };
-    if written(image).is_some_and(|written| written <= before.rules_installed) {
+    if image.and_then(written).is_some_and(|written| written <= before.rules_installed) {
         return Reload::NotNeeded;
     }
     let pid = i32::try_from(before.pid).ok().and_then(Pid::from_raw);

@@ -123,7 +123,8 @@ fn is_plain(target: &[u8]) -> bool {
         }
         _ => rest,
     };
-    let is_plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'-' | b'_' | b'?' | b'=' | b'&' | b'%');
+    let is_plain =
+        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'-' | b'_' | b'?' | b'=' | b'&' | b'%');
     !host.is_empty() && rest.first() == Some(&b'/') && rest.iter().all(is_plain)
 }
 

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::http::{HeaderMap, Method, Request, Response};
 use bytes::Bytes;
@@ -24,6 +23,7 @@ use super::allowances::{Standing, Taken};
 use super::answer::Failure;
 use super::body::ReplyBody;
 use super::client_io::{ClientIo, Deadlines};
+use super::client_row::ClientRow;
 use super::origins::Origins;
 use super::phase::Phase;
 use super::record::connection_record;
@@ -45,8 +45,8 @@ pub struct ClientConnection {
     /// Where the client wanted to go, when the network brought it here instead.
     pub dialled: Option<SocketAddr>,
     pub started: Timestamp,
-    /// Whether a row of the stream of connections stands for it already.
-    recorded: AtomicBool,
+    /// Which row of the stream of connections stands for it.
+    pub row: ClientRow,
 }
 
 impl ClientConnection {
@@ -59,23 +59,16 @@ impl ClientConnection {
         identity::identify(&occupant, self.client)
     }
 
-    /// An origin connection carries the client's connection into the log.
-    pub fn is_recorded(&self) {
-        self.recorded.store(true, Ordering::Relaxed);
-    }
-
     /// A connection that reached no origin has a row of its own.
     pub fn close(&self, ending: Ending) {
-        if self.recorded.load(Ordering::Relaxed) {
-            return;
-        }
+        let Some(number) = self.row.left(&self.gateway.log) else { return };
         let snapshot = self.gateway.snapshot();
         let client = self.identify(&snapshot);
         let mut record = connection_record(&self.gateway.log, &client, None, self.started, None);
         record.end = self.gateway.clock.now();
         record.ending = ending;
         record.strip_if_help_line();
-        if let Err(error) = self.gateway.log.append_connection(&record) {
+        if let Err(error) = self.gateway.log.append_promised(number, &record) {
             tracing::error!(%error, "a client's connection could not be written to the journal");
         }
     }
@@ -88,12 +81,10 @@ pub async fn serve(gateway: Arc<Gateway>, accepted: Accepted) {
     let ends = (accepted.client, accepted.local);
     let origins = Origins::new(&gateway.idle_links, limits.flows);
     let dialled = accepted.original.map(|original| original.0);
-    let connection = Opened { gateway, ends, taken, origins, inside: None, dialled };
+    let connection = Opened { gateway, ends, taken, origins, row: ClientRow::default(), inside: None, dialled };
     match accepted.listener {
-        ListenerKind::Explicit | ListenerKind::TransparentHttp(_) => {
-            connection.serve(accepted.stream, Bytes::new(), &limits).await;
-        }
         ListenerKind::TransparentTls(_) => transparent::serve(connection, accepted.stream, limits).await,
+        _ => connection.serve(accepted.stream, Bytes::new(), &limits).await,
     }
 }
 
@@ -104,6 +95,7 @@ pub struct Opened {
     pub ends: (SocketAddr, SocketAddr),
     pub taken: Arc<Taken>,
     pub origins: Origins,
+    pub row: ClientRow,
     pub inside: Option<(Host, u16)>,
     pub dialled: Option<SocketAddr>,
 }
@@ -148,8 +140,7 @@ impl Opened {
             phase,
             taken: self.taken,
             started: self.gateway.clock.now(),
-            // A tunnel has its rows.
-            recorded: AtomicBool::new(self.inside.is_some()),
+            row: self.row,
             inside: self.inside,
             dialled: self.dialled,
             gateway: self.gateway,

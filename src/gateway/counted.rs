@@ -68,6 +68,11 @@ impl Counted {
     pub fn new(stream: TcpStream, counts: Arc<Counts>, heard: Arc<Heard>) -> Self {
         Counted { stream, counts, heard }
     }
+
+    /// The bare stream, and the count of what goes over it.
+    pub fn into_parts(self) -> (TcpStream, Arc<Counts>) {
+        (self.stream, self.counts)
+    }
 }
 
 impl AsyncRead for Counted {

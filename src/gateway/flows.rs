@@ -256,7 +256,7 @@ impl OpenRecord for OpenConnection {
 mod tests {
     use super::*;
     use crate::access::{CollegeCode, GatewayName, Row, Stream};
-    use crate::accesslog::{AccessLog, JournalSettings, ship_dead_lanes};
+    use crate::accesslog::{AccessLog, JournalSettings, ShipSettings, ship_dead_lanes};
     use crate::store::Embedded;
     use crate::store::suite::sample::{self, Dice};
     use crate::store::suite::{everything, search};
@@ -292,7 +292,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let store = Embedded::open(&state.path().join("store")).unwrap();
         let rows = runtime.block_on(async {
-            ship_dead_lanes(&state.path().join("journal"), &store).await;
+            ship_dead_lanes(&state.path().join("journal"), &store, &ShipSettings::default()).await;
             search(&store, &everything(Stream::Accesses)).await
         });
         let told: Vec<_> = rows

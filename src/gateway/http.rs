@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use ::http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, UPGRADE};
 use ::http::{Method, Request, Response};
 use hyper::body::Incoming;
 
-use crate::access::{Access, Ending, Host, HostSource, Target, Visit};
+use crate::access::{Access, Ending, Host, HostSource, Protocol, Target, Visit};
+use crate::detect;
 
 use super::answer::Failure;
 use super::body::ReplyBody;
@@ -19,9 +20,9 @@ use super::{Snapshot, judge, own_pages, tunnel};
 /// Answers one request: from the origin, or ourselves.
 pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incoming>) -> Response<ReplyBody> {
     let snapshot = connection.gateway.snapshot.load_full();
-    let reply = Reply::new(&connection.gateway, &snapshot, request.headers());
+    let reply = Reply::on(connection, &snapshot, request.headers());
     let target = match read_target(connection, &request) {
-        Ok(Asked::Origin(target)) => target,
+        Ok(Asked::Origin(target)) => Target { protocol: spoken(&request), ..target },
         Ok(Asked::Ourselves) => return own_pages::serve(connection, &snapshot, &reply, &request),
         Ok(Asked::NoProxyRequest) => return own_pages::setup(connection, &snapshot, &reply, &request),
         Err(fault) => return refuse_invalid(connection, &snapshot, &reply, &request, fault),
@@ -33,10 +34,11 @@ pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incom
         visit: visit(request.headers()),
         start: connection.gateway.clock.now(),
     };
+    connection.gateway.say_how_sure(&mut access);
     if connection.gateway.via.has_signed(request.headers()) {
         return reply.failed(&access, Failure::Loop, Ending::ClientInvalid);
     }
-    let judgement = match judge::request(&snapshot, &access) {
+    let judgement = match judge::request(&snapshot, &access, request.headers()) {
         Ok(judgement) => judgement,
         Err(judgement) => return reply.refused(&access, *judgement),
     };
@@ -70,7 +72,7 @@ pub fn turn_down(
     obstacle: Obstacle,
 ) -> Response<ReplyBody> {
     let snapshot = connection.gateway.snapshot.load();
-    let reply = Reply::new(&connection.gateway, &snapshot, request.headers());
+    let reply = Reply::on(connection, &snapshot, request.headers());
     let method = if obstacle.unread { "" } else { request.method().as_str() };
     let mut access = own_pages::access_of_nothing(connection, &snapshot, method);
     if obstacle.unread {
@@ -197,13 +199,21 @@ pub fn read_authority(host: &str, authority: &str, default: u16) -> Result<(Host
     Ok((Host::parse(host).map_err(|_| InvalidRequest::Host)?, port))
 }
 
+/// HTTP itself, or what it carries.
+fn spoken(request: &Request<Incoming>) -> Protocol {
+    let fields = [UPGRADE, CONTENT_TYPE, ACCEPT];
+    let fields = fields.iter().filter_map(|name| Some((name.as_str(), request.headers().get(name)?.as_bytes())));
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    detect::protocol_of_request(*request.method() == Method::GET, target, fields)
+}
+
 /// A navigation says so (Fetch Metadata, `Sec-Fetch-Mode`); older clients ask for HTML first.
 fn visit(headers: &HeaderMap) -> Visit {
     const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
     if let Some(mode) = headers.get(FETCH_MODE) {
         return if mode == "navigate" { Visit::Visited } else { Visit::SubResource };
     }
-    match headers.get(::http::header::ACCEPT).and_then(|accept| accept.to_str().ok()) {
+    match headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()) {
         Some(accept) if accept.trim_start().starts_with("text/html") => Visit::Visited,
         _ => Visit::Unknown,
     }

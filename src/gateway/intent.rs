@@ -40,16 +40,20 @@ pub fn write_connection_intent(
     let origin = way.first();
     let mut record = connection_record(&gateway.log, &access.client, Some(judgement), connection.started, origin);
     record.protocol = access.target.protocol;
-    connection.is_recorded();
     let log = gateway.log.clone();
-    match gateway.log.begin_connection(&record) {
+    // An access that named somebody must not lead to a help-line.
+    let promised = if judgement.duties.help_line { None } else { connection.row.take_promised() };
+    let number = promised.unwrap_or_else(|| log.promise_connection());
+    match gateway.log.begin_promised(number, &record) {
         Ok(open) => {
             let sequence = if judgement.duties.help_line { 0 } else { open.sequence() };
+            connection.row.is_written(sequence);
             let flow = gateway.connections.enter(open, record, Arc::default());
             Ok(ConnectionIntent { flow, log, sequence })
         }
         Err(error) => {
             gateway.log.pass_unwritten(&record, error).map_err(|error| untraceable(&error))?;
+            connection.row.is_written(0);
             Ok(ConnectionIntent { flow: gateway.connections.untraced(Arc::default()), log, sequence: 0 })
         }
     }

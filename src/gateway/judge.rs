@@ -3,16 +3,28 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ::http::HeaderMap;
+
 use crate::access::{Access, ActionTaken, Reason, Reference, Scheme};
 use crate::policy::{
-    AddressAction, ConnectionAction, Decision, DialPermit, Duties, FlowAction, RelayPermit, RequestAction, SendAction,
+    AddressAction, ConnectionAction, Decision, DialPermit, Duties, FlowAction, NameAction, NameLimits, RelayPermit,
+    RequestAction, SendAction,
 };
 
 use super::record::Judgement;
-use super::{Snapshot, own_pages};
+use super::{Snapshot, asking, own_pages};
 
 /// Allowed so far, or refused with all that its page and its row need.
 pub type Verdict<T> = Result<T, Box<Judgement>>;
+
+/// A name asked of our DNS.
+pub fn name(snapshot: &Snapshot, access: &Access) -> Verdict<NameLimits> {
+    let Decision { action, duties, reason } = snapshot.rules.decide_name(access);
+    match action {
+        NameAction::Answer(limits) => Ok(limits),
+        NameAction::Refuse => Err(refused(ActionTaken::Refuse, duties, reason)),
+    }
+}
 
 /// A CONNECT, by the name it asks.
 pub fn connection(snapshot: &Snapshot, access: &Access) -> Verdict<Judgement> {
@@ -25,8 +37,8 @@ pub fn connection(snapshot: &Snapshot, access: &Access) -> Verdict<Judgement> {
 }
 
 /// A request, before its name is resolved.
-pub fn request(snapshot: &Snapshot, access: &Access) -> Verdict<Judgement> {
-    let names = snapshot.rules.look_up(&access.target);
+pub fn request(snapshot: &Snapshot, access: &Access, headers: &HeaderMap) -> Verdict<Judgement> {
+    let names = snapshot.rules.look_up_in(&access.target, || asking::context(headers));
     let Decision { action, duties, reason } = snapshot.rules.decide_request_of(access, &names);
     match action {
         RequestAction::Proceed => {

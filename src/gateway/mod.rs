@@ -11,11 +11,14 @@
 
 mod allowances;
 pub mod answer;
+mod asking;
 mod body;
 mod client_io;
+mod client_row;
 mod connection;
 pub mod control;
 mod counted;
+mod dns;
 mod expectation;
 mod flows;
 mod forward;
@@ -49,7 +52,7 @@ use crate::access::{Ending, Timestamp};
 use crate::accesslog::AccessLog;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::listen::Listener;
+use crate::listen::{DatagramDoor, Listener, ListenerKind};
 use crate::metrics::METRICS;
 use crate::origin::{Guard, Memory, Parent, Resolver};
 use crate::policy::Ruleset;
@@ -57,6 +60,8 @@ use crate::tasks;
 
 use allowances::Allowances;
 use control::Rejected;
+use dns::NameGuard;
+pub use dns::{Asker, Reply};
 use flows::{AccessFlows, ConnectionFlows};
 use headers::ViaName;
 use origins::IdleLinks;
@@ -85,6 +90,7 @@ pub struct Gateway {
     allowances: Allowances,
     idle_links: Arc<IdleLinks>,
     repeats: Repeats,
+    names: NameGuard,
     draining: watch::Sender<bool>,
     /// Told to all connections while nearly as many are open as may be.
     place_wanted: Notify,
@@ -97,6 +103,7 @@ impl Gateway {
     pub fn new(snapshot: Snapshot, log: AccessLog, resolver: Resolver, clock: Clock) -> Arc<Self> {
         let slice = snapshot.config.journal.slice;
         let via = ViaName::new(&snapshot.config.gateway);
+        let names = NameGuard::new(&snapshot.config);
         Arc::new(Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             log,
@@ -108,6 +115,7 @@ impl Gateway {
             allowances: Allowances::default(),
             idle_links: Arc::default(),
             repeats: Repeats::default(),
+            names,
             draining: watch::Sender::new(false),
             place_wanted: Notify::new(),
             started: clock.now(),
@@ -125,6 +133,7 @@ impl Gateway {
     pub fn install(&self, snapshot: Snapshot) {
         self.log.set_roster(snapshot.rules.people().names());
         self.snapshot.store(Arc::new(snapshot));
+        self.names.begin_anew();
         self.rejected.store(None);
         METRICS.rules_installed.add(1);
     }
@@ -146,7 +155,12 @@ impl Gateway {
             match accepted {
                 Ok(accepted) => {
                     METRICS.connections_accepted.add(1);
-                    tasks::spawn("client connection", connection::serve(self.clone(), accepted));
+                    match accepted.listener {
+                        ListenerKind::Dns => tasks::spawn("stream of questions", dns::stream(self.clone(), accepted)),
+                        ListenerKind::Explicit | ListenerKind::TransparentHttp(_) | ListenerKind::TransparentTls(_) => {
+                            tasks::spawn("client connection", connection::serve(self.clone(), accepted))
+                        }
+                    };
                 }
                 Err(error) => {
                     tracing::error!(door = %listener.local(), %error, "a door is broken for good; restart the gateway");
@@ -154,6 +168,11 @@ impl Gateway {
                 }
             }
         }
+    }
+
+    /// Answers the questions that come in through a door for datagrams, until the gateway drains.
+    pub async fn serve_names(self: Arc<Self>, door: DatagramDoor) {
+        dns::datagrams(self, door).await;
     }
 
     /// Asks idle connections to leave while nine tenths of the places are taken: new clients come first.
@@ -178,6 +197,7 @@ impl Gateway {
             tick.tick().await;
             self.repeats.complete_old();
             self.allowances.forget_gone();
+            self.names.keep_house();
             self.accesses.slice_old();
             self.connections.slice_old();
         }

@@ -28,3 +28,9 @@ pub async fn say_goodbye(mut client: TcpStream, words: &[u8]) {
     // The client may be gone already, or take its time: what was to be said is said.
     let _ = tokio::time::timeout(LINGER, goodbye).await;
 }
+
+/// Resets the connection: the only word that everybody understands.
+pub fn hang_up(client: TcpStream) {
+    // A socket that cannot be told so is closed all the same.
+    let _ = client.set_zero_linger();
+}

@@ -7,11 +7,11 @@ use std::time::Duration;
 use crate::access::{Access, ConnectionRecord, Flags, Scheme};
 use crate::origin::{self, OriginStream, Parent, TunnelError};
 
-use super::{Snapshot, transparent};
 use super::connection::ClientConnection;
 use super::flows::AccessFlow;
 use super::intent::ConnectionIntent;
 use super::way::{self, NoWay, Via, Way};
+use super::{Snapshot, transparent};
 
 /// A parent proxy that may be passed by has this part of the time for dialling, the origin the rest.
 const PARENTS_PART: u32 = 3;

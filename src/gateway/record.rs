@@ -69,7 +69,7 @@ pub fn access_record(log: &AccessLog, access: &Access, judgement: &Judgement, co
         action: judgement.action,
         rule: reason.rule.to_arc(),
         list: reason.list.as_ref().map_or_else(empty, |l| l.to_arc()),
-        entry: reason.entry.as_ref().map_or_else(empty, |e| format!("{} ({}:{})", e.text, e.file, e.line).into()),
+        entry: reason.entry.as_ref().map_or_else(empty, |e| e.to_string().into()),
         rules_version: reason.version.to_arc(),
         status: None,
         bytes_up: 0,

@@ -13,6 +13,8 @@ use crate::policy::{self, Duties};
 
 use super::answer::{self, BlockPage, ErrorPage, Failure, Language, School};
 use super::body::ReplyBody;
+use super::client_row::ClientRow;
+use super::connection::ClientConnection;
 use super::flows::AccessFlow;
 use super::record::{Judgement, access_record, close_access, decide_anew};
 use super::repeats::is_repeatable;
@@ -33,6 +35,8 @@ const RULE_ORIGIN_MISMATCH: &str = "gateway-origin-mismatch";
 pub struct Reply<'a> {
     gateway: &'a Gateway,
     snapshot: &'a Snapshot,
+    /// Of the client's connection, where its accesses may name it.
+    row: Option<&'a ClientRow>,
     /// Read when a page is made: nearly all requests need none.
     accept_language: Option<HeaderValue>,
 }
@@ -54,7 +58,12 @@ pub fn end_failed(flow: AccessFlow, failure: Failure, ending: Ending) -> Failed 
 
 impl<'a> Reply<'a> {
     pub fn new(gateway: &'a Gateway, snapshot: &'a Snapshot, headers: &HeaderMap) -> Self {
-        Reply { gateway, snapshot, accept_language: headers.get(ACCEPT_LANGUAGE).cloned() }
+        Reply { gateway, snapshot, row: None, accept_language: headers.get(ACCEPT_LANGUAGE).cloned() }
+    }
+
+    /// For a request on a client's connection: the row of its answer names that one.
+    pub fn on(connection: &'a ClientConnection, snapshot: &'a Snapshot, headers: &HeaderMap) -> Self {
+        Reply { row: Some(&connection.row), ..Reply::new(&connection.gateway, snapshot, headers) }
     }
 
     pub fn language(&self) -> Language {
@@ -141,6 +150,7 @@ impl<'a> Reply<'a> {
         reference: Reference,
     ) -> Option<AccessFlow> {
         let gateway = self.gateway;
+        // It counts those of many connections, and names none.
         let mut record = access_record(&gateway.log, access, judgement, 0);
         record.reference = Some(reference);
         let open = gateway.log.begin_access(&record).ok()?;
@@ -242,9 +252,11 @@ impl<'a> Reply<'a> {
     }
 
     fn write_row(&self, access: &Access, judgement: &Judgement, outcome: &Outcome) {
-        let mut record = access_record(&self.gateway.log, access, judgement, 0);
+        let log = &self.gateway.log;
+        let row = self.row.filter(|_| !judgement.duties.help_line);
+        let mut record = access_record(log, access, judgement, row.map_or(0, |row| row.sequence(log)));
         close_access(&mut record, outcome, self.gateway.clock.now());
-        if let Err(error) = self.gateway.log.append_access(&record) {
+        if let Err(error) = log.append_access(&record) {
             tracing::error!(%error, "an access that was answered could not be written to the journal");
         }
     }

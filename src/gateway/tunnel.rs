@@ -3,28 +3,33 @@
 //! Judged by the name asked, then by the address, dialled, answered 200, then judged again by its first bytes. Nothing
 //! goes to the origin before that last answer.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::http::header::HOST;
 use ::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
-use crate::access::{Access, Ending, Flags, Host, HostName, Protocol, Target, Visit};
-use crate::detect::{self, Detected, Prefixed, Signature, Stop};
+use crate::access::{Access, Carrier, Ending, Flags, Host, HostName, Protocol, Target, Visit};
+use crate::detect::{self, Detected, Prefixed, Signature, Step, Stop};
 use crate::metrics::METRICS;
 use crate::origin::OriginStream;
 use crate::policy::RelayPermit;
-use crate::relay::{self, RelayLimits};
+use crate::relay::{self, RelayLimits, Side, Tally};
 use crate::tasks;
 
 use super::allowances::Taken;
 use super::answer::Failure;
 use super::body::ReplyBody;
 use super::client_io::ClientIo;
+use super::client_row::ClientRow;
 use super::connection::{ClientConnection, Opened};
 use super::flows::AccessFlow;
 use super::http::{read_authority, split_port};
@@ -42,7 +47,7 @@ pub const ALERT_ACCESS_DENIED: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 49
 /// Answers a CONNECT; the tunnel goes on in a task of its own.
 pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<Incoming>) -> Response<ReplyBody> {
     let snapshot = connection.gateway.snapshot.load_full();
-    let reply = Reply::new(&connection.gateway, &snapshot, request.headers());
+    let reply = Reply::on(connection, &snapshot, request.headers());
     let Some(target) = read_target(&request) else {
         let access = own_pages::access_to_nothing(connection, &snapshot, &request);
         return and_close(reply.failed(&access, Failure::RequestUnreadable, Ending::ClientInvalid));
@@ -54,6 +59,7 @@ pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<In
         visit: Visit::Unknown,
         start: connection.gateway.clock.now(),
     };
+    connection.gateway.say_how_sure(&mut access);
     if connection.gateway.via.has_signed(request.headers()) {
         return reply.failed(&access, Failure::Loop, Ending::ClientInvalid);
     }
@@ -143,60 +149,106 @@ struct Tunnel {
     intents: Intents,
 }
 
+/// What is left of a tunnel once its bytes may pass: small, because it may last for hours and there are thousands.
+/// It keeps no snapshot: rules that were replaced do not stay in memory for it.
+pub struct Passing {
+    pub permit: RelayPermit,
+    pub client: Side<TcpStream>,
+    pub origin: TcpStream,
+    pub idle: Duration,
+    pub intents: Intents,
+    /// Its part of what its client may have.
+    pub taken: Arc<Taken>,
+}
+
+impl Passing {
+    pub async fn relay(self) {
+        let Passing { permit, client, origin, idle, mut intents, taken } = self;
+        let limits = RelayLimits { idle, total: None };
+        let counts = intents.access.counts().clone();
+        // One count for both rows.
+        let tally = Tally { access: &counts, link: None };
+        let origin = Side { first: Bytes::new(), stream: origin };
+        let end = relay::relay(permit, client, origin, limits, tally).await;
+        intents.end(end.ending());
+        drop(taken);
+    }
+}
+
+impl Intents {
+    /// Both rows end alike: a tunnel is nothing but its bytes.
+    pub fn end(&mut self, ending: Ending) {
+        self.access.if_dropped(ending);
+        self.connection.flow.if_dropped(ending);
+    }
+}
+
 impl Tunnel {
-    async fn run(mut self, upgrade: OnUpgrade, origin: Reached) {
+    /// What comes before the relay is large and short, and has its memory apart: it is given back when that is over.
+    fn run(self, upgrade: OnUpgrade, origin: Reached) -> impl Future<Output = ()> + Send + 'static {
+        let opening = Box::pin(self.open(upgrade, origin));
+        async move {
+            if let Some(passing) = opening.await {
+                passing.relay().await;
+            }
+        }
+    }
+
+    /// Looks at the first bytes and has them judged. `None`: it has ended without a relay.
+    async fn open(mut self, upgrade: OnUpgrade, origin: Reached) -> Option<Passing> {
         let Some((mut client, early)) = upgrade.await.ok().and_then(take_stream) else {
-            return self.finish(Ending::ClientClosed);
+            self.intents.end(Ending::ClientClosed);
+            return None;
         };
-        let Some(detected) = self.first_bytes(&mut client, &origin.stream, early).await else {
-            return;
-        };
+        let detected = self.first_bytes(&mut client, &origin.stream, early).await?;
         self.learn(&detected);
         if let Some(fault) = detected.signature.fault.filter(|fault| fault.may_hide_a_name()) {
             tracing::debug!(host = %self.access.target.host, %fault, "a tunnel may hide a name");
             let judgement = Reply::new(&self.from.gateway, &self.snapshot, &HeaderMap::new()).hidden_name(&self.access);
             self.note(judgement);
-            return self.refuse(client).await;
+            self.refuse(client).await;
+            return None;
         }
-        match judge::flow(&self.snapshot, &self.access) {
+        let permit = match judge::flow(&self.snapshot, &self.access) {
             Ok((permit, judgement)) => {
                 self.note(judgement);
-                let client = Prefixed::new(detected.bytes, client);
-                match detected.signature.protocol {
-                    Protocol::Http => self.serve_inside(client, origin).await,
-                    _ => self.relay(permit, client, origin.stream).await,
-                }
+                permit
             }
             Err(judgement) => {
                 self.note(*judgement);
                 self.refuse(client).await;
+                return None;
             }
+        };
+        let client = Side { first: detected.bytes, stream: client };
+        if detected.signature.protocol.carrier() == Carrier::Http {
+            self.serve_inside(client, origin).await;
+            return None;
         }
+        METRICS.accesses_tunnelled.add(1);
+        let idle = self.snapshot.config.limits.tunnel_idle;
+        let Tunnel { from: From { taken, .. }, intents, .. } = self;
+        Some(Passing { permit, client, origin: origin.stream.stream, idle, intents, taken })
     }
 
-    /// Reads until the protocol is known. A client that waits for the origin to speak is let wait: `None` when nobody
-    /// says anything in time, or the client left (then the access has ended).
-    async fn first_bytes(
-        &mut self,
-        client: &mut TcpStream,
-        origin: &OriginStream,
-        early: bytes::Bytes,
-    ) -> Option<Detected> {
+    /// Reads until the protocol is known. A client that waits for the origin to speak is let wait, and the origin's words
+    /// tell; `None` when nobody says anything in time, or the client left (then the access has ended).
+    async fn first_bytes(&mut self, client: &mut TcpStream, origin: &OriginStream, early: Bytes) -> Option<Detected> {
         let limits = &self.snapshot.config.limits;
         if early.is_empty() {
-            let (mut client_spoke, mut origin_spoke) = ([0; 1], [0; 1]);
+            let mut client_spoke = [0; 1];
             tokio::select! {
                 biased;
                 // A look at a byte, and not at readiness: that may be what is left of an earlier read.
                 spoke = client.peek(&mut client_spoke) => {
                     if spoke.is_err() {
-                        self.end(Ending::ClientClosed);
+                        self.intents.end(Ending::ClientClosed);
                         return None;
                     }
                 }
-                _ = origin.stream.peek(&mut origin_spoke) => return Some(silent()),
+                signature = first_words(&origin.stream, limits.detect) => return Some(unread(signature)),
                 () = tokio::time::sleep(limits.keep_alive) => {
-                    self.end(Ending::TimedOut);
+                    self.intents.end(Ending::TimedOut);
                     return None;
                 }
             }
@@ -205,7 +257,7 @@ impl Tunnel {
         match detect::read_first_bytes(&mut stream, limits.detect, detect::FIRST_BYTES_MAX).await {
             Ok(detected) => Some(detected),
             Err(_) => {
-                self.end(Ending::ClientClosed);
+                self.intents.end(Ending::ClientClosed);
                 None
             }
         }
@@ -236,46 +288,48 @@ impl Tunnel {
         let log = &self.from.gateway.log;
         let decided = access_record(log, &self.access, &judgement, connection);
         self.intents.access.amend(|record| decide_anew(record, decided));
-        let action = judgement.action;
-        self.intents.connection.flow.amend(|record| record.action = action);
+        let (action, help_line) = (judgement.action, judgement.duties.help_line);
+        self.intents.connection.flow.amend(|record| {
+            record.action = action;
+            // The first bytes named what the CONNECT did not.
+            if help_line {
+                record.strip_help_line();
+            }
+        });
         self.judgement = judgement;
-    }
-
-    async fn relay(self, permit: RelayPermit, client: Prefixed<TcpStream>, origin: OriginStream) {
-        METRICS.accesses_tunnelled.add(1);
-        let counts = self.intents.access.counts().clone();
-        let limits = RelayLimits { idle: self.snapshot.config.limits.tunnel_idle, total: None };
-        let end = relay::relay(permit, client, origin.stream, limits, &counts).await;
-        self.finish(end.ending());
     }
 
     /// A tunnel whose inside is plain HTTP hides nothing: its requests are judged, framed and written down like those
     /// that are not in a tunnel, and those to the name it was asked for go over the connection that it has.
-    async fn serve_inside(self, client: Prefixed<TcpStream>, origin: Reached) {
+    async fn serve_inside(self, client: Side<TcpStream>, origin: Reached) {
         let Tunnel { from: From { gateway, ends, taken }, snapshot, access, intents, .. } = self;
         let limits = snapshot.config.limits;
         intents.access.finish(Some(StatusCode::OK.as_u16()), Ending::Complete);
         let inside = (access.target.host.clone(), access.target.port);
         let origins = Origins::new(&gateway.idle_links, limits.flows);
+        let row = ClientRow::of_tunnel(intents.connection.sequence);
         if let Ok(link) = Link::open(origin, &access.target, intents.connection, &limits).await {
             origins.keep(link);
         }
-        let (early, stream) = client.into_parts();
-        let opened = Opened { gateway, ends, taken, origins, inside: Some(inside), dialled: None };
-        opened.serve_boxed(stream, early, limits).await;
+        let opened = Opened { gateway, ends, taken, origins, row, inside: Some(inside), dialled: None };
+        opened.serve_boxed(client.stream, client.first, limits).await;
     }
 
     /// Says no in the client's own language.
     async fn refuse(self, client: TcpStream) {
         METRICS.accesses_refused.add(1);
-        let said = match self.access.target.protocol {
-            Protocol::Tls => ALERT_ACCESS_DENIED.to_vec(),
-            Protocol::Http => self.http_refusal().into_bytes(),
-            Protocol::Other | Protocol::Silent | Protocol::Unseen => Vec::new(),
+        let said = match self.access.target.protocol.carrier() {
+            Carrier::Tls => Some(ALERT_ACCESS_DENIED.to_vec()),
+            Carrier::Http => Some(self.http_refusal().into_bytes()),
+            Carrier::Quic | Carrier::Own => None,
         };
-        let taken = self.from.taken.clone();
-        self.finish(Ending::Answered);
-        parting::say_goodbye(client, &said).await;
+        let Tunnel { from: From { taken, .. }, mut intents, .. } = self;
+        intents.end(Ending::Answered);
+        drop(intents);
+        match said {
+            Some(said) => parting::say_goodbye(client, &said).await,
+            None => parting::hang_up(client),
+        }
         drop(taken);
     }
 
@@ -289,20 +343,10 @@ impl Tunnel {
             body.len()
         )
     }
-
-    fn finish(mut self, ending: Ending) {
-        self.end(ending);
-    }
-
-    /// Both rows end alike: a tunnel is nothing but its bytes.
-    fn end(&mut self, ending: Ending) {
-        self.intents.access.if_dropped(ending);
-        self.intents.connection.flow.if_dropped(ending);
-    }
 }
 
 /// The client's bare stream, and what it sent right behind its CONNECT.
-pub fn take_stream(upgraded: Upgraded) -> Option<(TcpStream, bytes::Bytes)> {
+pub fn take_stream(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
     let parts = upgraded.downcast::<TokioIo<ClientIo>>().ok()?;
     let (stream, held) = parts.io.into_inner().into_stream()?;
     // hyper is given nothing beyond a request: what came after it is held.
@@ -310,7 +354,38 @@ pub fn take_stream(upgraded: Upgraded) -> Option<(TcpStream, bytes::Bytes)> {
     Some((stream, held))
 }
 
-/// The origin spoke first: the client waits for it, as with SSH or mail.
-fn silent() -> Detected {
-    Detected { signature: Signature::of(Protocol::Silent), bytes: bytes::Bytes::new(), stop: Stop::TimedOut }
+/// How much of an origin's first words is looked at: a greeting is a line.
+const WORDS_MAX: usize = 600;
+/// How often the rest of a greeting is looked for that has begun.
+const WORDS_PAUSE: Duration = Duration::from_millis(20);
+
+/// What an origin speaks that begins, as with mail and SSH. Its words are looked at and left where they are; what is no
+/// greeting of a protocol whose servers begin is silence of the client: nobody can say what it will speak.
+pub async fn first_words(origin: &TcpStream, within: Duration) -> Signature {
+    let mut words = [0; WORDS_MAX];
+    let mut deadline = None;
+    loop {
+        let heard = origin.peek(&mut words).await.unwrap_or(0);
+        match detect::detect_server(&words[..heard]) {
+            Step::Done(signature) if speaks_first(signature.protocol) => return signature,
+            Step::Done(_) => break,
+            Step::Need if heard == 0 || heard == WORDS_MAX => break,
+            Step::Need => {}
+        }
+        if *deadline.get_or_insert_with(|| Instant::now() + within) <= Instant::now() {
+            break;
+        }
+        tokio::time::sleep(WORDS_PAUSE).await;
+    }
+    Signature::of(Protocol::Silent)
+}
+
+/// An origin that pretends to be in the middle of TLS or HTTP would spare its client the look.
+fn speaks_first(protocol: Protocol) -> bool {
+    protocol != Protocol::Other && protocol.carrier() == Carrier::Own
+}
+
+/// Known from the origin's words: the client said nothing yet.
+pub fn unread(signature: Signature) -> Detected {
+    Detected { signature, bytes: Bytes::new(), stop: Stop::TimedOut }
 }

@@ -14,9 +14,8 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 use crate::access::Ending;
-use crate::detect::Prefixed;
 use crate::policy::RelayPermit;
-use crate::relay::{self, RelayLimits};
+use crate::relay::{self, RelayLimits, Side, Tally};
 use crate::tasks;
 
 use super::allowances::Taken;
@@ -84,10 +83,13 @@ async fn relay_upgraded(
     let Ok(origin) = origin.await else { return Ending::OriginClosed };
     let Ok(origin) = origin.downcast::<TokioIo<Counted>>() else { return Ending::Failed };
     let Some((client, early)) = client.await.ok().and_then(take_stream) else { return Ending::ClientClosed };
-    let client = Prefixed::new(early, client);
-    let origin = Prefixed::new(origin.read_buf, origin.io.into_inner());
+    let client = Side { first: early, stream: client };
+    // The connection has a row of its own, which counts on: what hyper read of it was counted then.
+    let (stream, link) = origin.io.into_inner().into_parts();
+    let origin = Side { first: origin.read_buf, stream };
     let limits = RelayLimits { idle, total: None };
-    relay::relay(permit, client, origin, limits, flow.counts()).await.ending()
+    let tally = Tally { access: flow.counts(), link: Some(&link) };
+    relay::relay(permit, client, origin, limits, tally).await.ending()
 }
 
 /// Says that the connection is to become a WebSocket, to the other side of ours.

@@ -125,9 +125,14 @@ pub async fn find_origin(
     via: Via,
 ) -> Result<Way, NoWay> {
     let gateway = &connection.gateway;
-    let resolved = match connection.dialled {
-        Some(dialled) => transparent::addresses(gateway, snapshot, access, dialled).await?,
-        None => resolve(gateway, &access.target.host, access.target.port).await.map_err(NoWay::Unresolved)?,
+    let safe = gateway.safe_name(snapshot, access);
+    let resolved = match (connection.dialled, &safe) {
+        // What the client dialled says nothing of where a search engine filters.
+        (Some(dialled), None) => transparent::addresses(gateway, snapshot, access, dialled).await?,
+        _ => {
+            let named = safe.as_ref().unwrap_or(&access.target.host);
+            resolve(gateway, named, access.target.port).await.map_err(NoWay::Unresolved)?
+        }
     };
     let mut addresses = Vec::with_capacity(resolved.len());
     let mut permitted = None;

@@ -5,13 +5,15 @@ use std::io;
 use std::net::SocketAddr;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 
 use super::transparent;
 use crate::config::Divert;
 
 /// Connections that the kernel completes before we take them; it caps this at `net.core.somaxconn`.
 const BACKLOG: i32 = 1024;
+/// Some 2,000 questions that may wait while a slice of the runtime's time goes to others.
+const RECEIVE_BYTES: usize = 1 << 20;
 
 /// Why an address cannot be listened on, and what to do about it. Side: ours.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ impl fmt::Display for BindError {
             io::ErrorKind::AddrInUse => write!(
                 f,
                 "cannot listen on {address}: port {port} is taken by another program\n\
-                 help: `ss -ltnp 'sport = :{port}'` (as root) names it; stop it, or choose another port in `[listen]`"
+                 help: `ss -lntup 'sport = :{port}'` (as root) names it; stop it, or choose another port in `[listen]`"
             ),
             _ if error.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error()) => write!(
                 f,
@@ -79,6 +81,22 @@ pub(super) fn bind(
     handed: Option<Socket>,
 ) -> Result<TcpListener, BindError> {
     open(address, divert, handed).map_err(|error| BindError::new(address, error))
+}
+
+pub(super) fn bind_datagrams(address: SocketAddr) -> Result<UdpSocket, BindError> {
+    open_datagrams(address).map_err(|error| BindError::new(address, error))
+}
+
+fn open_datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // The kernel caps it at `net.core.rmem_max`: then bursts are shorter.
+    socket.set_recv_buffer_size(RECEIVE_BYTES)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
 }
 
 fn open(address: SocketAddr, divert: Option<Divert>, handed: Option<Socket>) -> io::Result<TcpListener> {

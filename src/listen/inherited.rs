@@ -33,7 +33,9 @@ impl Inherited {
         for (number, name) in handed {
             match listening(own(number)) {
                 Ok((socket, address)) => sockets.push(Handed { socket, address, name }),
-                Err(error) => tracing::warn!(name, %error, "what the service manager handed over is no listening TCP socket"),
+                Err(error) => {
+                    tracing::warn!(name, %error, "what the service manager handed over is no listening TCP socket")
+                }
             }
         }
         Inherited(sockets)

@@ -7,6 +7,7 @@
 //! Type to read first: [`Accepted`].
 
 mod bind;
+mod datagrams;
 mod inherited;
 mod shortage;
 mod transparent;
@@ -22,6 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::config::Divert;
 
 pub use bind::BindError;
+pub use datagrams::DatagramDoor;
 pub use inherited::Inherited;
 use shortage::Shortage;
 
@@ -34,12 +36,14 @@ pub enum ListenerKind {
     TransparentHttp(Divert),
     /// The network brought it: any other.
     TransparentTls(Divert),
+    /// Questions of DNS, in a stream.
+    Dns,
 }
 
 impl ListenerKind {
     fn divert(self) -> Option<Divert> {
         match self {
-            ListenerKind::Explicit => None,
+            ListenerKind::Explicit | ListenerKind::Dns => None,
             ListenerKind::TransparentHttp(divert) | ListenerKind::TransparentTls(divert) => Some(divert),
         }
     }

@@ -53,7 +53,7 @@ async fn a_taken_port_is_named_with_its_cure() {
     let port = first.local().port();
     let error = bind(&format!("127.0.0.1:{port}")).unwrap_err().to_string();
     assert!(error.contains(&format!("port {port} is taken")), "{error}");
-    assert!(error.contains(&format!("ss -ltnp 'sport = :{port}'")), "{error}");
+    assert!(error.contains(&format!("ss -lntup 'sport = :{port}'")), "{error}");
 }
 
 #[tokio::test]

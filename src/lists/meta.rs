@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{CategoryName, ListName};
 
+use super::input::ListInput;
+use super::parse::LineKind;
+
 /// What a squidGuard `usage` file says a list is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -53,4 +56,43 @@ pub struct ListFiles {
     pub expressions: String,
     /// Rules of ad blockers; those about the whole of a host are `names`.
     pub rules: String,
+}
+
+impl ListMeta {
+    /// Of a list whose entries nobody has counted.
+    pub(super) fn of_input(input: &ListInput) -> ListMeta {
+        ListMeta {
+            name: input.name.clone(),
+            category: input.category.clone(),
+            aliases: input.aliases.iter().map(|(name, _)| name.clone()).collect(),
+            origin: input.origin.clone(),
+            licence: input.licence.clone(),
+            attribution: input.attribution.clone(),
+            source_date: input.source_date.clone(),
+            usage: input.usage,
+            entries: 0,
+            names: 0,
+            urls: 0,
+            expressions: 0,
+            networks: 0,
+            rules: 0,
+            files: ListFiles::of_input(input),
+        }
+    }
+}
+
+impl ListFiles {
+    fn of_input(input: &ListInput) -> ListFiles {
+        let mut files = ListFiles::default();
+        for part in &input.parts {
+            let places: &mut [&mut String] = match part.kind {
+                LineKind::Domain | LineKind::Hosts | LineKind::Network => &mut [&mut files.names],
+                LineKind::Url => &mut [&mut files.urls],
+                LineKind::Expression => &mut [&mut files.expressions],
+                LineKind::Rule => &mut [&mut files.names, &mut files.rules],
+            };
+            places.iter_mut().for_each(|place| (*place).clone_from(&part.file));
+        }
+        files
+    }
 }

@@ -15,6 +15,7 @@ mod meta;
 mod parse;
 mod problem;
 mod tally;
+mod urgent;
 
 pub use crate::matcher::{Candidate, ListId, ListMatches};
 pub use catalogue::{Catalogue, Format, Source, Upstream, parse_sha256};
@@ -23,6 +24,7 @@ pub use image::{Damage, Image, ImageError};
 pub use meta::{ListFiles, ListMeta, Usage};
 pub use problem::Problem;
 pub use tally::Tally;
+pub use urgent::{Change, MAX_ENTRIES, Urgent, UrgentEntry};
 
 /// How many entries and how many faults a list has, whatever its bytes are: what a fuzzer asks of the parsers.
 ///

@@ -157,3 +157,32 @@ fn the_whole_of_ut1_is_compiled_and_answers_like_a_plain_table() {
         }
     }
 }
+
+#[test]
+fn whatever_the_test_data_holds_no_parser_stumbles_over_it() {
+    let archives =
+        ["adblock-lists.tar.zst", "e2guardian-phraselists.tar.zst", "html-pages.tar.zst", "ut1-small.tar.zst"];
+    let formats = [Format::Domains, Format::Hosts, Format::Urls, Format::Cidr, Format::Adblock, Format::Expressions];
+    let (mut rules, mut faults) = (0, 0);
+    for archive in archives {
+        let Some(archive) = test_data(archive) else { return };
+        let decoder = zstd::Decoder::new(File::open(&archive).unwrap()).unwrap();
+        for entry in tar::Archive::new(decoder).entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let is_ads =
+                archive.ends_with("adblock-lists.tar.zst") && entry.path().unwrap().ends_with("easylist_easylist.txt");
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            for format in formats {
+                // Half a million lines are not expressions, and to try costs a compile each.
+                let some = if format == Format::Expressions { &bytes[..bytes.len().min(2000)] } else { &bytes[..] };
+                let (found, wrong) = count_entries(format, some).unwrap();
+                if is_ads && format == Format::Adblock {
+                    (rules, faults) = (found, wrong);
+                }
+            }
+        }
+    }
+    assert!(rules > 10_000, "EasyList has more than {rules} rules");
+    assert!(faults * 100 < rules, "{faults} faults for {rules} rules");
+}

@@ -1,43 +1,55 @@
-//! Thousands of literals, found in a text at a byte or two a nanosecond: an Aho-Corasick automaton behind a bitmap.
+//! Thousands of literals, found in a text at some bytes a nanosecond: an Aho-Corasick automaton behind bitmaps.
 //!
-//! Of each literal its rarest four bytes are taken, its *gram*. A bitmap says of every four bytes of the text whether
-//! they may be a gram; nearly all are not, and that is all that happens to them: a multiplication and a bit. Where they
-//! may be, the automaton of all literals, each from its gram on, is walked from there, anchored, as far as it goes; what
-//! stands before the gram is compared. Literals of one to three bytes have a bitmap of their own, asked in the same loop.
+//! Of each literal of five bytes and more its rarest five are taken: two *grams* of four, side by side. Wherever the
+//! literal stands, one of the two is at an even place of the text, so that only even places are looked at. A bitmap says
+//! of four bytes whether they may be a gram; nearly all are not, and that is all that happens to them: a multiplication
+//! and a bit. Where they may be, the places around are asked for both grams; where these may be, the automaton of all
+//! literals, each from its first gram on, is walked from there, anchored, as far as it goes; what stands before the gram
+//! is compared. Shorter literals have two bitmaps of the three bytes that they begin with, one for each triple of the window:
+//! a row for the two bytes in the middle, which both have, and a bit for the third.
 //!
 //! What is found is exactly what an automaton over the whole text finds with overlapping matches (a test holds it), and
 //! each place costs at most the longest literal, however many literals share a gram.
-
-use std::collections::HashMap;
 
 use aho_corasick::automaton::Automaton;
 use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{Anchored, MatchKind};
 
+use super::rarity::rarity;
+
 /// Bytes of a gram.
 const GRAM: usize = 4;
-/// 2³² divided by the golden ratio, as Knuth has it.
-const SPREAD: u32 = 0x9e37_79b1;
-/// The bitmap of the grams of few literals fits the first-level cache beside all else; that of many just about.
-const FEW_BITS: u32 = 15;
-const MANY_BITS: u32 = 18;
+/// Literals of at least so many bytes have two grams side by side.
+const LONG: usize = GRAM + 1;
+/// 2⁶⁴ divided by the golden ratio, as Knuth has it.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Words of a bitmap of grams, 64 bits each: that of few literals fits the first-level cache beside all else, that of
+/// many the second.
+const FEW_WORDS: u32 = 9;
+const MANY_WORDS: u32 = 13;
 /// From here on they are many: one bit in sixteen is set.
-const MANY: usize = (1 << FEW_BITS) / 16;
-/// The bitmap of literals that have no gram.
-const SHORT_BITS: u32 = 16;
-const SHORT_BYTES: usize = (1 << SHORT_BITS) / 8;
-/// The three bytes of a window that it is asked about.
-const TRIPLE: u32 = 0x00ff_ffff;
+const MANY: usize = (64 << FEW_WORDS) / 16;
+/// Rows of the bitmaps of triples.
+const ROWS: u32 = 11;
+/// Windows that are looked at in one go, and the bytes that they are in.
+const WINDOWS: usize = 16;
+const BLOCK: usize = 2 * WINDOWS + 2;
 
-static NO_SHORT: [u8; SHORT_BYTES] = [0; SHORT_BYTES];
+/// By the hash of two bytes: which bytes may stand before them, and which behind, by their lower six bits.
+type Triples = [[u64; 2]; 1 << ROWS];
+
+static NO_TRIPLES: Triples = [[0; 2]; 1 << ROWS];
 
 /// A set of literals, numbered in the order in which they were given.
 #[derive(Debug, Clone, Default)]
 pub struct GramSet {
-    bitmap: Vec<u8>,
+    /// First and second grams, together and each by themselves.
+    grams: Vec<u64>,
+    firsts: Vec<u64>,
+    seconds: Vec<u64>,
     /// Empty when no literal is short.
-    short_bitmap: Vec<u8>,
-    /// Of every literal from its gram on; `None`: there are none.
+    triples: Vec<[u64; 2]>,
+    /// Of every literal from its first gram on; `None`: there are none.
     automaton: Option<NFA>,
     /// By pattern of the automaton.
     members: Vec<Member>,
@@ -61,37 +73,33 @@ impl GramSet {
     /// Empty literals are never found.
     pub fn new<L: AsRef<[u8]>>(literals: impl IntoIterator<Item = L>) -> GramSet {
         let literals: Vec<L> = literals.into_iter().collect();
-        // What many literals hold is common in the texts that they are meant for, too.
-        let mut shared: HashMap<u32, u32> = HashMap::new();
-        for literal in &literals {
-            literal.as_ref().windows(GRAM).for_each(|gram| *shared.entry(word(gram)).or_default() += 1);
-        }
         let mut set = GramSet::default();
-        let (mut tails, mut grams, mut short) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut tails, mut firsts, mut short) = (Vec::new(), Vec::new(), Vec::new());
         for (number, literal) in (0u32..).zip(&literals) {
             let literal = literal.as_ref();
             if literal.is_empty() {
                 continue;
             }
-            let offset = rarest(literal, &shared);
-            let (before, tail) = literal.split_at(offset.unwrap_or(0) as usize);
-            match offset {
-                Some(_) => grams.push(word(tail)),
-                None => short.push(tail),
-            }
+            let (before, tail) = literal.split_at(rarest(literal).unwrap_or(0));
+            if tail.len() < LONG {
+                short.push(tail)
+            } else {
+                firsts.push(tail)
+            };
             set.members.push(Member { literal: number, before: before.into() });
             tails.push(tail);
         }
         if tails.is_empty() {
             return set;
         }
-        let bits = if grams.len() < MANY { FEW_BITS } else { MANY_BITS };
-        set.bitmap = vec![0; 1 << (bits - 3)];
-        for gram in grams {
-            let bit = spread(gram) >> (32 - bits);
-            set.bitmap[bit as usize / 8] |= 1 << (bit % 8);
+        let words = 1usize << if 2 * firsts.len() < MANY { FEW_WORDS } else { MANY_WORDS };
+        set.firsts = bitmap_of(words, firsts.iter().map(|tail| word(tail)));
+        set.seconds = bitmap_of(words, firsts.iter().map(|tail| word(&tail[1..])));
+        set.grams = set.firsts.iter().zip(&set.seconds).map(|(first, second)| first | second).collect();
+        if !short.is_empty() {
+            set.triples = vec![[0; 2]; 1 << ROWS];
+            short.into_iter().for_each(|literal| set_triples(&mut set.triples, literal));
         }
-        set.short_bitmap = bitmap_of(&short);
         let automaton = NFA::builder().match_kind(MatchKind::Standard).prefilter(false).build(&tails);
         set.automaton =
             Some(automaton.expect("literals of one image are far fewer bytes than the 2^31 states there can be"));
@@ -106,43 +114,61 @@ impl GramSet {
     #[inline]
     pub fn find(&self, text: &[u8], mut visit: impl FnMut(Found)) {
         let Some(automaton) = &self.automaton else { return };
-        match (self.bitmap.len() == 1 << (FEW_BITS - 3), self.short_bitmap.is_empty()) {
-            (true, true) => self.scan::<FEW_BITS, false>(automaton, text, &mut visit),
-            (false, true) => self.scan::<MANY_BITS, false>(automaton, text, &mut visit),
-            (true, false) => self.scan::<FEW_BITS, true>(automaton, text, &mut visit),
-            (false, false) => self.scan::<MANY_BITS, true>(automaton, text, &mut visit),
+        match (self.grams.len() == 1 << FEW_WORDS, self.triples.is_empty()) {
+            (true, true) => self.scan::<FEW_WORDS, false>(automaton, text, &mut visit),
+            (false, true) => self.scan::<MANY_WORDS, false>(automaton, text, &mut visit),
+            (true, false) => self.scan::<FEW_WORDS, true>(automaton, text, &mut visit),
+            (false, false) => self.scan::<MANY_WORDS, true>(automaton, text, &mut visit),
         }
     }
 
-    /// Eight bytes are loaded at once and hold the next four windows of four; behind the text there are zeros.
-    #[inline]
-    fn scan<const BITS: u32, const SHORT: bool>(&self, automaton: &NFA, text: &[u8], visit: &mut impl FnMut(Found)) {
-        let Some(bitmap) = self.bitmap.get(..1 << (BITS - 3)) else { return };
-        let short: &[u8; SHORT_BYTES] = self.short_bitmap.first_chunk().unwrap_or(&NO_SHORT);
+    fn scan<const WORDS: u32, const SHORT: bool>(&self, automaton: &NFA, text: &[u8], visit: &mut impl FnMut(Found)) {
+        let bitmaps = (self.grams.get(..1 << WORDS), self.firsts.get(..1 << WORDS), self.seconds.get(..1 << WORDS));
+        let (Some(grams), Some(firsts), Some(seconds)) = bitmaps else { return };
+        let triples: &Triples = self.triples.first_chunk().unwrap_or(&NO_TRIPLES);
+        let begins = |at: usize| {
+            let five = window(text, at);
+            let (first, second) = (five as u32, (five >> 8) as u32);
+            (is_in::<WORDS>(firsts, first) && is_in::<WORDS>(seconds, second)) || SHORT && at_first(triples, first) != 0
+        };
+        // The first place that was not asked whether a literal begins there.
+        let mut next = 0;
         let mut at = 0;
-        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-            let eight = u64::from_le_bytes(rest.first_chunk().copied().unwrap_or_else(|| padded(rest)));
-            let mut candidates = 0u32;
-            for i in 0..4 {
-                let window = (eight >> (8 * i)) as u32;
-                let bit = spread(window) >> (32 - BITS);
-                let mut byte = u32::from(bitmap[(bit >> 3) as usize]) >> (bit & 7);
-                if SHORT {
-                    let bit = spread(window & TRIPLE) >> (32 - SHORT_BITS);
-                    byte |= u32::from(short[(bit >> 3) as usize]) >> (bit & 7);
+        while at < text.len() {
+            let rest = &text[at..];
+            let behind;
+            let block: &[u8; BLOCK] = match rest.first_chunk() {
+                Some(block) => block,
+                None => {
+                    behind = padded(rest);
+                    &behind
                 }
-                candidates |= (byte & 1) << i;
+            };
+            let mut candidates = 0u32;
+            for i in 0..WINDOWS {
+                let window = block[2 * i..].first_chunk().map_or(0, |four| u32::from_le_bytes(*four));
+                let mut bit = bit_of::<WORDS>(grams, window);
+                if SHORT {
+                    bit |= at_first(triples, window) | at_second(triples, window);
+                }
+                candidates = candidates >> 1 | (bit as u32 & 1) << (WINDOWS - 1);
             }
             while candidates != 0 {
-                self.walk(automaton, text, at + candidates.trailing_zeros() as usize, visit);
+                let place = at + 2 * candidates.trailing_zeros() as usize;
                 candidates &= candidates - 1;
+                // The grams may begin one byte before, a short literal one byte behind.
+                for start in next.max(place.saturating_sub(1))..place + 2 {
+                    if begins(start) {
+                        self.walk(automaton, text, start, visit);
+                    }
+                }
+                next = place + 2;
             }
-            at += GRAM;
+            at += 2 * WINDOWS;
         }
     }
 
-    /// Every literal whose gram stands here, or that begins here and has none.
-    #[inline]
+    /// Every literal whose first gram stands here, or that begins here and has none.
     fn walk(&self, automaton: &NFA, text: &[u8], at: usize, visit: &mut impl FnMut(Found)) {
         // An automaton that was built without a choice of its starts has both. Windows may begin behind the text.
         let (Ok(mut state), Some(rest)) = (automaton.start_state(Anchored::Yes), text.get(at..)) else { return };
@@ -169,27 +195,82 @@ impl GramSet {
     }
 }
 
-/// Of literals without a gram; empty where there are none.
-fn bitmap_of(short: &[&[u8]]) -> Vec<u8> {
-    if short.is_empty() {
-        return Vec::new();
-    }
-    let mut bitmap = vec![0; SHORT_BYTES];
-    for literal in short {
-        match **literal {
-            [a, b, c, ..] => set_triple(&mut bitmap, [a, b, c, 0]),
-            [a, b] => (0..=255).for_each(|c| set_triple(&mut bitmap, [a, b, c, 0])),
-            [a] => (0..=u16::MAX).map(u16::to_le_bytes).for_each(|[b, c]| set_triple(&mut bitmap, [a, b, c, 0])),
-            [] => {}
-        }
+fn bitmap_of(words: usize, grams: impl Iterator<Item = u32>) -> Vec<u64> {
+    let mut bitmap = vec![0; words];
+    for hash in grams.map(spread) {
+        bitmap[(hash >> (64 - words.ilog2())) as usize] |= 1 << (hash >> 40 & 63);
     }
     bitmap
 }
 
-fn padded(rest: &[u8]) -> [u8; 8] {
-    let mut eight = [0; 8];
-    eight[..rest.len()].copy_from_slice(rest);
-    eight
+/// The gram's bit, lowest of the word.
+#[inline]
+fn bit_of<const WORDS: u32>(bitmap: &[u64], gram: u32) -> u64 {
+    let hash = spread(gram);
+    bitmap[(hash >> (64 - WORDS)) as usize] >> (hash >> 40 & 63)
+}
+
+#[inline]
+fn is_in<const WORDS: u32>(bitmap: &[u64], gram: u32) -> bool {
+    bit_of::<WORDS>(bitmap, gram) & 1 != 0
+}
+
+/// The three bytes that a literal of less than five begins with: whatever may follow where it is shorter itself.
+fn set_triples(triples: &mut [[u64; 2]], literal: &[u8]) {
+    match *literal {
+        [a, b, c, ..] => {
+            triples[row(word(&[b, c]))][0] |= 1 << (a & 63);
+            triples[row(word(&[a, b]))][1] |= 1 << (c & 63);
+        }
+        [a, b] => {
+            (0..=u8::MAX).for_each(|c| triples[row(word(&[b, c]))][0] |= 1 << (a & 63));
+            triples[row(word(&[a, b]))][1] = u64::MAX;
+        }
+        [a] => {
+            triples.iter_mut().for_each(|row| row[0] |= 1 << (a & 63));
+            (0..=u8::MAX).for_each(|b| triples[row(word(&[a, b]))][1] = u64::MAX);
+        }
+        [] => {}
+    }
+}
+
+/// Whether the first three bytes of a window may be such, in the lowest bit.
+#[inline]
+fn at_first(triples: &Triples, window: u32) -> u64 {
+    triples[row(window >> 8 & 0xffff)][0] >> (window & 63) & 1
+}
+
+/// The same of the last three.
+#[inline]
+fn at_second(triples: &Triples, window: u32) -> u64 {
+    triples[row(window >> 8 & 0xffff)][1] >> (window >> 24 & 63) & 1
+}
+
+#[inline]
+fn row(pair: u32) -> usize {
+    (pair.wrapping_mul(SPREAD as u32) >> (32 - ROWS)) as usize
+}
+
+/// Five bytes at a place and three more, zeros behind the text.
+#[inline]
+fn window(text: &[u8], at: usize) -> u64 {
+    match text.get(at..at + 8).and_then(|eight| eight.first_chunk()) {
+        Some(eight) => u64::from_le_bytes(*eight),
+        None => at_the_end(text, at),
+    }
+}
+
+#[cold]
+fn at_the_end(text: &[u8], at: usize) -> u64 {
+    let rest = text.get(at..).unwrap_or_default();
+    rest.iter().take(8).rev().fold(0, |window, &b| window << 8 | u64::from(b))
+}
+
+/// Behind the text there are zeros.
+fn padded(rest: &[u8]) -> [u8; BLOCK] {
+    let mut block = [0; BLOCK];
+    block[..rest.len()].copy_from_slice(rest);
+    block
 }
 
 /// The first four bytes, or as many as there are.
@@ -198,13 +279,8 @@ pub fn word(bytes: &[u8]) -> u32 {
 }
 
 #[inline]
-fn spread(gram: u32) -> u32 {
-    gram.wrapping_mul(SPREAD)
-}
-
-fn set_triple(bitmap: &mut [u8], bytes: [u8; 4]) {
-    let bit = spread(u32::from_le_bytes(bytes)) >> (32 - SHORT_BITS);
-    bitmap[bit as usize / 8] |= 1 << (bit % 8);
+fn spread(gram: u32) -> u64 {
+    u64::from(gram).wrapping_mul(SPREAD)
 }
 
 /// Whether a literal has no four bytes that tell one URL from another.
@@ -218,29 +294,12 @@ const COMMON: [&[u8; GRAM]; 18] = [
     b"net/", b".org", b"org/", b"imag", b"mage", b"ages",
 ];
 
-/// Where the rarest four bytes of a literal are; the first of equals.
-fn rarest(literal: &[u8], shared: &HashMap<u32, u32>) -> Option<u32> {
-    let weight = |gram: &[u8]| match COMMON.iter().any(|common| *common == gram) {
-        true => u32::MAX,
-        false => {
-            let by_letters: u32 = gram.iter().map(|&b| u32::from(frequency(b))).sum();
-            by_letters + 8 * shared.get(&word(gram)).map_or(0, |count| count.ilog2())
-        }
-    };
-    literal.windows(GRAM).enumerate().min_by_key(|(_, gram)| weight(gram)).map(|(offset, _)| offset as u32)
-}
-
-/// How common a byte is in URLs and in French and English text, by and large: only the order matters.
-fn frequency(b: u8) -> u8 {
-    match b {
-        b'e' | b's' | b' ' => 12,
-        b'a' | b'i' | b'n' | b'r' | b't' | b'o' => 10,
-        b'/' | b'.' | b'c' | b'l' | b'm' | b'd' | b'u' | b'p' => 8,
-        b'g' | b'h' | b'w' | b'b' | b'f' | b'v' | b'-' | b'=' => 6,
-        b'0'..=b'9' | b'&' | b'%' | b'_' | b'y' => 5,
-        b'j' | b'k' | b'q' | b'x' | b'z' | b'?' => 3,
-        _ => 4,
-    }
+/// Where the rarest five bytes of a literal are; the first of equals. `None`: it has not so many.
+fn rarest(literal: &[u8]) -> Option<usize> {
+    let worth = |gram: &[u8]| if COMMON.iter().any(|common| *common == gram) { 0 } else { rarity(gram) };
+    // The commoner of both decides how often somebody looks in vain.
+    let cost = |five: &[u8]| std::cmp::Reverse(worth(&five[..GRAM]).min(worth(&five[1..])));
+    literal.windows(LONG).enumerate().min_by_key(|(_, five)| cost(five)).map(|(offset, _)| offset)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub mod grams;
 mod matches;
 pub mod names;
 pub mod patterns;
+mod rarity;
 pub mod rules;
 mod url;
 pub mod urls;

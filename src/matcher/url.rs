@@ -28,19 +28,15 @@ pub fn canonical_path(path_and_query: &str, out: &mut String) {
     push_escaped(query, out);
 }
 
-/// Whether nothing but the case of letters has to change: most paths are so, and are spared two passes and a copy.
+/// Whether nothing but the case of letters has to change: most paths are so, and are spared two passes and a copy. Both
+/// loops look at every byte, without a branch: sixteen go at once.
 fn is_plain(path_and_query: &[u8]) -> bool {
-    let (mut last, mut in_query) = (0, false);
-    for &b in path_and_query {
-        match b {
-            b'%' | b'#' | b'\\' | 0..=0x20 | 0x7f.. => return false,
-            b'/' | b'.' if last == b'/' && !in_query => return false,
-            b'?' => in_query = true,
-            _ => {}
-        }
-        last = b;
-    }
-    path_and_query.first() == Some(&b'/')
+    let is_odd = |b: u8| (b <= b' ') | (b >= 0x7f) | (b == b'%') | (b == b'#') | (b == b'\\');
+    let is_dotted = |pair: (&u8, &u8)| (*pair.0 == b'/') & ((*pair.1 == b'/') | (*pair.1 == b'.'));
+    let path = &path_and_query[..memchr::memchr(b'?', path_and_query).unwrap_or(path_and_query.len())];
+    path.first() == Some(&b'/')
+        && !path_and_query.iter().fold(false, |odd, &b| odd | is_odd(b))
+        && !path.iter().zip(&path[1..]).fold(false, |dotted, pair| dotted | is_dotted(pair))
 }
 
 /// The path of an entry, from its canonical form: a final slash says nothing (`/a/` covers what `/a` covers).

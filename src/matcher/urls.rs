@@ -131,8 +131,7 @@ fn prefix_ends(path: &str) -> impl Iterator<Item = usize> + '_ {
     inner.chain([path.len()])
 }
 
-/// Whether the path of an entry covers that of a URL of the same site: the definition, for the oracle.
-#[cfg(test)]
+/// Whether the path of an entry covers that of a URL of the same site: the definition.
 pub fn covers(entry: &str, path: &str) -> bool {
     let ends_well = |rest: &str| match rest.bytes().next() {
         None => true,

@@ -7,6 +7,7 @@
 //!
 //! Type to read first: [`OriginStream`].
 
+mod ask;
 mod dial;
 mod guard;
 mod memory;
@@ -18,12 +19,14 @@ mod resolve;
 mod source;
 mod special;
 
+pub use ask::{AskError, NameServers, Query};
 pub use dial::{DialError, OriginStream, dial};
 pub use guard::{Guard, Guarded};
 pub use memory::Memory;
 pub use parent::{CredentialsError, Parent, TunnelError};
-pub use resolve::{ResolveError, Resolver, ResolverError};
+pub use resolve::{ResolveError, Resolver, ResolverError, system_servers};
 pub use source::can_bear_others_addresses;
+pub use special::is_public;
 
 /// Whose fault an error is: it decides status code and log level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -197,7 +197,7 @@ fn name_server(address: SocketAddr) -> NameServerConfig {
 }
 
 /// The servers of `/etc/resolv.conf`; without any, the one that the C library would ask.
-fn system_servers() -> Vec<SocketAddr> {
+pub fn system_servers() -> Vec<SocketAddr> {
     match hickory_resolver::system_conf::read_system_conf() {
         Ok((config, _)) => config.name_servers().iter().map(|server| SocketAddr::new(server.ip, 53)).collect(),
         Err(error) => {

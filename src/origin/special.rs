@@ -12,6 +12,16 @@ pub(super) fn special(address: IpAddr) -> Option<Guarded> {
     }
 }
 
+/// Whether an address may come in an answer from outside: it and what it carries are of the public Internet.
+pub fn is_public(address: IpAddr) -> bool {
+    let canonical = address.to_canonical();
+    let carried = match canonical {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(v6) => embedded(v6),
+    };
+    special(canonical).is_none() && carried.is_none_or(|v4| special_v4(v4).is_none())
+}
+
 /// The IPv4 address that an IPv6 one is only another spelling of, or that a translator or tunnel brings it to.
 pub(super) fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     let s = v6.segments();

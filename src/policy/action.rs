@@ -1,5 +1,6 @@
 //! What policy answers, and the permits that its allowing answers carry.
 
+use super::NameLimits;
 use crate::access::{ActionTaken, Reason};
 
 /// One answer of policy: an action of the stage that asked, the duties that come with it, and why.
@@ -70,6 +71,14 @@ impl RelayPermit {
     pub(crate) fn for_test() -> Self {
         RelayPermit(())
     }
+}
+
+/// A name asked of our DNS, of which nothing else is known.
+#[derive(Debug)]
+pub enum NameAction {
+    Refuse,
+    /// Nothing known so far refuses it: it is answered, within these limits.
+    Answer(NameLimits),
 }
 
 /// A CONNECT, by the name asked.

@@ -3,8 +3,6 @@
 mod rules;
 mod shadow;
 
-pub(super) use rules::PROTOCOLS;
-
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -14,6 +12,7 @@ use jiff::tz::TimeZone;
 use super::expect::Expectation;
 use super::judge::{DEFAULT_RULE, HostIndex};
 use super::labels::{Category, Group, Label, RuleSummary};
+use super::names::NameLimits;
 use super::people::People;
 use super::rule::{MAX_GROUPS, Rule, Verdict};
 use super::schedule::{DAYS, MAX_SCHEDULES, Schedule, Timetable, parse_minute};
@@ -227,6 +226,7 @@ impl Compiler<'_> {
             if name == "*" || name.trim().is_empty() {
                 self.document.problem(&span, format!("`{name}` is no name for a group"), "`*` already means everybody");
             }
+            let names = NameLimits::of(&value, &mut self.document);
             for At { value: text, span } in value.networks.map(|at| at.value).unwrap_or_default() {
                 match network(&text) {
                     Err((what, help)) => self.document.problem(&span, what, help),
@@ -241,7 +241,7 @@ impl Compiler<'_> {
                 defaults.push((i, span));
             }
             let label = self.label(value.label, value.label_en, &name);
-            groups.push(Group { name: GroupName::from(name.as_str()), label, default });
+            groups.push(Group { name: GroupName::from(name.as_str()), label, default, names });
         }
         let help = "default = true in one group: that of clients nobody knows";
         match &defaults[..] {

@@ -7,15 +7,17 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::compile::Compiler;
-use super::compile::PROTOCOLS;
 use super::explain::Explanation;
 use super::judge::DEFAULT_RULE;
 use super::labels::Category;
+use super::protocols::spoken;
 use super::rule::{Rule, Verdict};
 use super::ruleset::Ruleset;
 use super::target::{target_of_connect, target_of_url};
 use super::written::WrittenExpect;
-use crate::access::{Access, ActionTaken, Client, GroupName, HostName, PersonName, Protocol, Target, Timestamp, Visit};
+use crate::access::{
+    Access, ActionTaken, Carrier, Client, GroupName, HostName, PersonName, Protocol, Scheme, Target, Timestamp, Visit,
+};
 use crate::config::Problem;
 use crate::config::suggest::did_you_mean;
 use crate::config::written::At;
@@ -155,7 +157,10 @@ impl Compiler<'_> {
             target,
             at: at_time,
             decision,
-            shown: format!("{who} → {what}"),
+            shown: match &w.protocol {
+                Some(protocol) => format!("{who} → {what} ({})", protocol.value),
+                None => format!("{who} → {what}"),
+            },
             place: self.document.problem_at(place_at.map_or(at, |url| &url.span), "", ""),
             rule: w.rule.map(|at| at.value),
             category: w.category.map(|at| at.value),
@@ -224,10 +229,10 @@ impl Compiler<'_> {
         };
         let protocol = match &w.protocol {
             None => Protocol::Tls,
-            Some(text) => match PROTOCOLS.iter().find(|p| p.as_str() == text.value) {
-                Some(protocol) => *protocol,
+            Some(text) => match spoken().find(|p| p.as_str() == text.value) {
+                Some(protocol) => protocol,
                 None => {
-                    let help = did_you_mean(&text.value, PROTOCOLS.iter().map(|p| p.as_str()));
+                    let help = did_you_mean(&text.value, spoken().map(|p| p.as_str()));
                     return self.none(&text.span, format!("there is no protocol `{}`", text.value), &help);
                 }
             },
@@ -243,13 +248,21 @@ impl Compiler<'_> {
                 );
             }
         };
-        if let (Some(_), Some(misplaced)) = (&w.url, w.sni.as_ref().or(w.protocol.as_ref())) {
-            return self.none(&misplaced.span, "this goes with `connect`", "connect = \"host:port\" instead of `url`");
-        }
         let mut target = match target {
             Ok(target) => target,
             Err(what) => return self.none(span, what, ""),
         };
+        if let (Some(_), Some(misplaced)) = (&w.url, &w.sni) {
+            return self.none(&misplaced.span, "this goes with `connect`", "connect = \"host:port\" instead of `url`");
+        }
+        if let (Some(_), Some(text)) = (&w.url, &w.protocol) {
+            // A request may speak what HTTP carries; a tunnel's inside is said with `connect`.
+            if target.scheme != Scheme::Http || protocol.carrier() != Carrier::Http {
+                let help = "connect = \"host:port\" instead of `url`; http:// speaks http, websocket, doh";
+                return self.none(&text.span, format!("`{protocol}` goes with `connect`"), help);
+            }
+            target.protocol = protocol;
+        }
         if let Some(address) = &w.address {
             match address.value.parse::<IpAddr>() {
                 Ok(ip) => target.address = Some(ip),

@@ -6,9 +6,8 @@ use super::action::Duties;
 use super::judge::{Judged, Stage, Walk, Weighed, weigh};
 use super::rule::Verdict;
 use super::ruleset::Ruleset;
-use crate::access::{
-    Access, ActionTaken, CategoryName, Host, ListName, Protocol, Reason, RuleName, RulesVersion, Scheme,
-};
+use crate::access::{Access, ActionTaken, CategoryName, ListName, Protocol, Reason, RuleName, RulesVersion, Scheme};
+use crate::matcher::rules::Context;
 
 /// The decision the gateway would take, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,7 +23,9 @@ pub struct Explanation {
     pub entry: Option<String>,
     /// Where it stands: `adult/domains:1234`.
     pub line: Option<String>,
-    /// The date that the list's source gives itself.
+    /// Who answers for the entry: its author, else the list's.
+    pub author: Option<String>,
+    /// The date of the entry where it has one, else that which the list's source gives itself.
     pub source_date: Option<String>,
     pub rules_version: RulesVersion,
     /// The rules in order, each with what kept it from deciding, up to the one that did.
@@ -58,15 +59,19 @@ impl Ruleset {
     fn explained(&self, access: &Access, stage: Stage, judged: Judged) -> Explanation {
         let (reason, considered) = self.weighed(access, stage, &judged);
         let list = reason.list.as_ref().and_then(|name| self.image.list_named(name));
+        let list = list.and_then(|list| self.image.list(list));
+        let of_list = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let entry = reason.entry.as_ref();
         Explanation {
             action: action(stage, judged.verdict),
             duties: judged.duties.words().collect(),
             stage: stage.as_str(),
-            source_date: list.and_then(|list| self.image.list(list)).and_then(|list| list.source_date.clone()),
+            author: entry.and_then(|e| e.author.clone()).or_else(|| of_list(&list?.attribution)),
+            source_date: entry.and_then(|e| e.date.clone()).or_else(|| list?.source_date.clone()),
             rule: reason.rule,
             category: reason.category,
             list: reason.list,
-            line: reason.entry.as_ref().map(|entry| format!("{}:{}", entry.file, entry.line)),
+            line: entry.map(|entry| format!("{}:{}", entry.file, entry.line)),
             entry: reason.entry.map(|entry| entry.text),
             rules_version: reason.version,
             considered,
@@ -77,10 +82,10 @@ impl Ruleset {
     /// the name whose answer it was.
     fn weighed(&self, access: &Access, stage: Stage, judged: &Judged) -> (Reason, Vec<Considered>) {
         let facts = self.facts(access, stage);
-        let mut name = self.named(&access.target.host, &access.target.path_and_query);
+        let mut name = self.named(&access.target.host, &access.target.path_and_query, Context::default);
         let mut walk = self.walk(&name, &facts);
         if let Some(other) = &access.target.other_name {
-            let second = self.named(&Host::Name(other.clone()), "");
+            let second = self.named_alone(other);
             let second_walk = self.walk(&second, &facts);
             if self.verdict(second_walk) > self.verdict(walk) {
                 (name, walk) = (second, second_walk);
@@ -120,7 +125,7 @@ fn action(stage: Stage, verdict: Verdict) -> ActionTaken {
         (Verdict::Refuse, _) => ActionTaken::Refuse,
         (Verdict::Allow, Stage::Flow) => ActionTaken::Tunnel,
         (Verdict::Allow, Stage::Send) => ActionTaken::Forward,
-        (Verdict::Allow, Stage::Connection | Stage::Request | Stage::Address) => ActionTaken::Nothing,
+        (Verdict::Allow, Stage::Name | Stage::Connection | Stage::Request | Stage::Address) => ActionTaken::Nothing,
     }
 }
 
@@ -131,6 +136,7 @@ fn words(weighed: Weighed, duties: Duties, walk: Walk, rule: usize) -> &'static 
         Weighed::NotThisPort => "not this port",
         Weighed::NotThisProtocol => "not this protocol",
         Weighed::NotThisScheme => "not this scheme",
+        Weighed::NotThisHostSource => "the host is known otherwise",
         Weighed::NotThisTarget => "does not cover the target",
         Weighed::Perhaps => "may match once more is known",
         Weighed::Matches if duties.log_only => "would refuse, and only logs",

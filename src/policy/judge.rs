@@ -7,19 +7,23 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::action::Duties;
-use super::rule::{Place, Rule, Verdict, protocol_index, scheme_index};
+use super::rule::{Place, Rule, Verdict, host_source_index, protocol_index, scheme_index};
 use super::ruleset::Ruleset;
-use crate::access::{Access, CategoryName, EntryRef, Host, HostName, ListName, Protocol, Reason, Scheme, Target};
+use crate::access::{
+    Access, CategoryName, EntryRef, Host, HostName, HostSource, ListName, Protocol, Reason, Scheme, Target,
+};
 use crate::lists::{Candidate, ListId, ListMatches};
+use crate::matcher::rules::Context;
 
 /// How many rules a policy may have: one bit each, in one cache line.
 pub(super) const MAX_RULES: usize = 512;
 /// The rule that a reason names where none decided.
 pub(super) const DEFAULT_RULE: &str = "default";
 
-/// When policy is asked. The first three know less than the last two.
+/// When policy is asked: the later, the more is known. A name knows neither port, scheme nor path; only the last two know everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
+    Name,
     Connection,
     Request,
     Address,
@@ -30,6 +34,7 @@ pub(super) enum Stage {
 impl Stage {
     pub fn as_str(self) -> &'static str {
         match self {
+            Stage::Name => "name",
             Stage::Connection => "connection",
             Stage::Request => "request",
             Stage::Address => "address",
@@ -70,6 +75,7 @@ pub(super) enum Weighed {
     NotThisPort,
     NotThisProtocol,
     NotThisScheme,
+    NotThisHostSource,
     NotThisTarget,
     /// It depends on what is not known yet.
     Perhaps,
@@ -80,10 +86,11 @@ pub(super) enum Weighed {
 pub(super) struct Facts {
     who: u64,
     holding: u64,
-    port: u16,
-    scheme: Scheme,
-    /// `None`: not seen yet.
+    /// `None`, here and below: not known yet.
+    port: Option<u16>,
+    scheme: Option<Scheme>,
     protocol: Option<Protocol>,
+    host_source: Option<HostSource>,
     resolved: Option<IpAddr>,
     /// `None`: no list has the address.
     resolved_lists: Option<ListMatches>,
@@ -123,10 +130,19 @@ pub struct LookedUp {
 impl Ruleset {
     /// For questions about this very target, as long as neither its host, its path nor its other name changes.
     pub fn look_up(&self, target: &Target) -> LookedUp {
+        self.look_up_in(target, Context::default)
+    }
+
+    /// The same, where it is known who asks and what for: `context` is called only if a list wants it.
+    pub fn look_up_in(&self, target: &Target, context: impl FnOnce() -> Context) -> LookedUp {
         LookedUp {
-            first: self.named(&target.host, &target.path_and_query),
-            second: target.other_name.as_ref().map(|other| self.named(&Host::Name(other.clone()), "")),
+            first: self.named(&target.host, &target.path_and_query, context),
+            second: target.other_name.as_ref().map(|other| self.named_alone(other)),
         }
+    }
+
+    pub(super) fn named_alone(&self, name: &HostName) -> Named {
+        self.named(&Host::Name(name.clone()), "", Context::default)
     }
 
     pub(super) fn judge(&self, access: &Access, stage: Stage) -> Judged {
@@ -155,21 +171,29 @@ impl Ruleset {
 
     pub(super) fn facts(&self, access: &Access, stage: Stage) -> Facts {
         let target = &access.target;
-        let protocol_known = stage.is_last() || target.protocol != Protocol::Unseen;
+        let named_more = stage != Stage::Name;
+        // The first bytes of a tunnel to an address may hold a name.
+        let may_name_itself = !stage.is_last()
+            && target.scheme == Scheme::Tunnel
+            && target.protocol == Protocol::Unseen
+            && target.host_source == HostSource::Address;
+        let protocol_known = stage.is_last() || (named_more && target.protocol != Protocol::Unseen);
         Facts {
             who: self.policy.who(&access.client, &self.people),
             holding: self.policy.timetable.holding(access.start),
-            port: target.port,
-            scheme: target.scheme,
+            port: named_more.then_some(target.port),
+            scheme: named_more.then_some(target.scheme),
             protocol: protocol_known.then_some(target.protocol),
+            host_source: (named_more && !may_name_itself).then_some(target.host_source),
             resolved: target.address,
             resolved_lists: target.address.map(|a| self.image.matches_address(a)).filter(|lists| !lists.is_empty()),
             address_may_come: target.address.is_none() && !stage.is_last(),
         }
     }
 
-    pub(super) fn named(&self, host: &Host, path_and_query: &str) -> Named {
+    pub(super) fn named(&self, host: &Host, path_and_query: &str, context: impl FnOnce() -> Context) -> Named {
         let candidate = Candidate::new(host, path_and_query);
+        let candidate = if self.image.asks_for_context() { candidate.with_context(context()) } else { candidate };
         let mut lists = self.image.matches(&candidate);
         let (hosts, literal) = match host {
             Host::Name(name) => (self.policy.hosts.covering(name), None),
@@ -267,19 +291,27 @@ pub(super) fn weigh(i: usize, rule: &Rule, name: &Named, facts: &Facts) -> Weigh
     if !rule.when.holds(facts.holding) {
         return Weighed::NotNow;
     }
-    if !rule.what.port(facts.port) {
+    let port_open = facts.port.is_none() && !rule.what.ports.is_empty();
+    if facts.port.is_some_and(|port| !rule.what.port(port)) {
         return Weighed::NotThisPort;
     }
-    if !rule.what.schemes.holds(scheme_index(facts.scheme)) {
+    let scheme_open = facts.scheme.is_none() && !rule.what.schemes.is_any();
+    if facts.scheme.is_some_and(|scheme| !rule.what.schemes.holds(scheme_index(scheme))) {
         return Weighed::NotThisScheme;
+    }
+    let source_open = facts.host_source.is_none() && !rule.what.host_sources.is_any();
+    if facts.host_source.is_some_and(|source| !rule.what.host_sources.holds(host_source_index(source))) {
+        return Weighed::NotThisHostSource;
     }
     let protocol_open = facts.protocol.is_none() && !rule.what.protocols.is_any();
     if !protocol_open && !facts.protocol.is_none_or(|p| rule.what.protocols.holds(protocol_index(p))) {
         return Weighed::NotThisProtocol;
     }
     match covers(i, rule, name, facts) {
-        true if protocol_open => Weighed::Perhaps,
+        true if port_open || scheme_open || source_open || protocol_open => Weighed::Perhaps,
         true => Weighed::Matches,
+        // The path is not known either.
+        false if facts.scheme.is_none() && rule.what.has_url_of(&name.candidate) => Weighed::Perhaps,
         false if facts.address_may_come && name.literal.is_none() && !rule.what.addresses.is_empty() => {
             Weighed::Perhaps
         }

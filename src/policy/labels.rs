@@ -1,5 +1,6 @@
 //! What pages say: categories, groups and rules in words that people read.
 
+use super::NameLimits;
 use crate::access::{CategoryName, GroupName, RuleName};
 
 /// The languages of the gateway's pages.
@@ -48,6 +49,7 @@ pub struct Group {
     pub(super) label: Label,
     /// Clients in no other group are in this one.
     pub default: bool,
+    pub names: NameLimits,
 }
 
 impl Group {

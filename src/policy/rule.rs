@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::action::Duties;
-use crate::access::{CategoryName, EntryRef, HostName, Protocol, RuleName, Scheme};
+use crate::access::{CategoryName, EntryRef, HostName, HostSource, Protocol, RuleName, Scheme};
 use crate::lists::{Candidate, ListId, ListMatches};
 
 /// How many groups a policy may have: one bit each.
@@ -64,6 +64,7 @@ pub(super) struct What {
     pub ports: Vec<(u16, u16)>,
     pub protocols: Set,
     pub schemes: Set,
+    pub host_sources: Set,
 }
 
 /// A host written in a rule.
@@ -96,17 +97,30 @@ pub(super) struct Place {
 
 impl Place {
     pub fn entry(&self) -> EntryRef {
-        EntryRef { text: self.text.to_string(), file: "policy.toml".to_owned(), line: self.line }
+        EntryRef::at(&*self.text, "policy.toml", self.line)
     }
 }
 
 /// A set of words; empty: any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Set(u8);
+pub(super) struct Set(u64);
 
 impl Set {
     pub fn insert(&mut self, index: usize) {
         self.0 |= 1 << index;
+    }
+
+    /// Everything below `count` that is not in `without`.
+    pub fn complement(without: Set, count: usize) -> Set {
+        Set((u64::MAX >> (u64::BITS as usize - count)) & !without.0)
+    }
+
+    pub fn without(self, other: Set) -> Set {
+        Set(self.0 & !other.0)
+    }
+
+    pub fn union(self, other: Set) -> Set {
+        Set(self.0 | other.0)
     }
 
     pub fn is_any(self) -> bool {
@@ -130,6 +144,10 @@ pub(super) fn scheme_index(scheme: Scheme) -> usize {
     scheme as usize
 }
 
+pub(super) fn host_source_index(source: HostSource) -> usize {
+    source as usize
+}
+
 impl What {
     pub fn port(&self, port: u16) -> bool {
         self.ports.is_empty() || self.ports.iter().any(|(from, to)| (*from..=*to).contains(&port))
@@ -151,6 +169,13 @@ impl What {
                 rest.is_empty() || entry.prefix.path().ends_with('/') || rest.starts_with(['/', '?'])
             })
         })
+    }
+
+    /// Whether some path of this host is written here.
+    pub fn has_url_of(&self, candidate: &Candidate) -> bool {
+        let host = candidate.target().name();
+        let of = |prefix: &Candidate| host.zip(prefix.target().name()).is_some_and(|(host, of)| host.is_within(of));
+        self.urls.iter().any(|entry| of(&entry.prefix))
     }
 
     pub fn address(&self, address: IpAddr) -> Option<&AddressEntry> {

@@ -7,8 +7,8 @@ use super::judge::{LookedUp, Stage};
 use super::rule::Verdict;
 use super::schedule::Hours;
 use super::{
-    AddressAction, Category, ConnectionAction, Decision, DialPermit, Duties, FlowAction, Group, Language, People,
-    RelayPermit, RequestAction, RuleSummary, SendAction,
+    AddressAction, Category, ConnectionAction, Decision, DialPermit, Duties, FlowAction, Group, Language, NameAction,
+    NameLimits, People, RelayPermit, RequestAction, RuleSummary, SendAction,
 };
 use crate::access::{Access, CategoryName, GroupName, RuleName, RulesVersion};
 use crate::config::{Config, Problem, Problems, read_text};
@@ -56,6 +56,22 @@ impl Ruleset {
         let version = version(policy.1, people.1, &image);
         let (policy, people, notes) = compile(policy, people, &image)?;
         Ok(Ruleset { version, notes, policy, people, image })
+    }
+
+    /// A name asked of our DNS: refused where any access to it would be.
+    pub fn decide_name(&self, access: &Access) -> Decision<NameAction> {
+        let limits = self.name_limits(&access.client);
+        self.decide(access, Stage::Name, |verdict| match verdict {
+            Verdict::Refuse => NameAction::Refuse,
+            Verdict::Allow => NameAction::Answer(limits),
+        })
+    }
+
+    /// What a client's names are answered with.
+    pub fn name_limits(&self, client: &crate::access::Client) -> NameLimits {
+        let who = self.policy.who(client, &self.people);
+        let groups = self.policy.groups.iter().enumerate().filter(|(i, _)| who >> i & 1 == 1);
+        groups.fold(NameLimits::default(), |limits, (_, group)| limits.and(group.names))
     }
 
     /// A CONNECT, by the name asked.

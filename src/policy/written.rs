@@ -11,12 +11,15 @@ as_written! {
         rule: Vec<At<WrittenRule>>, expect: Vec<At<WrittenExpect>>,
     }
     pub(super) struct WrittenCategory { label: String, label_en: String, forbids: bool, }
-    pub(super) struct WrittenGroup { label: String, label_en: String, networks: Texts, default: bool, }
+    pub(super) struct WrittenGroup {
+        label: String, label_en: String, networks: Texts, default: bool,
+        safe_search: bool, youtube: String, http3: bool,
+    }
     pub(super) struct WrittenSchedule { days: Texts, from: String, to: String, }
     pub(super) struct WrittenRule {
         name: String, label: String, label_en: String, who: Texts, when: Texts,
         all: bool, categories: Texts, lists: Texts, hosts: Texts, urls: Texts, addresses: Texts,
-        ports: Vec<At<WrittenPorts>>, protocols: Texts, schemes: Texts,
+        ports: Vec<At<WrittenPorts>>, protocols: Texts, schemes: Texts, host_sources: Texts,
         action: String, duties: Texts, reason: String, source: String,
     }
     pub(super) struct WrittenExpect {

@@ -2,26 +2,34 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::config::Limits;
+use crate::config::Config;
+use crate::relay;
 
 /// For files, the journal's segments, listening sockets, the store and connections that are being turned away.
 const RESERVED: u64 = 160;
+/// A DNS that answers asks name servers through so many sockets at most.
+const NAMES: u64 = 512;
 /// Two flows have a socket on each side, and between them one idle connection to an origin (`Origins::new`).
 const PER_TWO_FLOWS: u64 = 5;
+/// One descriptor in so many may be an end of a pipe that a tunnel's bytes pass through; without one they are copied.
+const PIPES_PART: u64 = 32;
 /// Fewer than that is no gateway.
 const FLOWS_MIN: usize = 8;
 
 /// Raises the soft limit to the hard one, and lowers the number of flows to what fits, with a word about it: running
 /// out of descriptors in the middle of traffic hits whoever comes next, a limit hits who has most.
-pub fn fit(limits: &mut Limits) {
+pub fn fit(config: &mut Config) {
+    let reserved = RESERVED + if config.listen.dns.is_empty() { 0 } else { NAMES };
+    let limits = &mut config.limits;
     let given = getrlimit(Resource::Nofile);
     if given.current != given.maximum {
         // Where that is refused, what was given is what there is.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: given.maximum, maximum: given.maximum });
     }
     let Some(descriptors) = getrlimit(Resource::Nofile).current else { return };
-    let room =
-        usize::try_from(descriptors.saturating_sub(RESERVED) * 2 / PER_TWO_FLOWS).unwrap_or(usize::MAX).max(FLOWS_MIN);
+    let pipes = relay::allow_pipes(usize::try_from(descriptors / PIPES_PART / 2).unwrap_or(usize::MAX)) as u64;
+    let room = descriptors.saturating_sub(reserved + 2 * pipes) * 2 / PER_TWO_FLOWS;
+    let room = usize::try_from(room).unwrap_or(usize::MAX).max(FLOWS_MIN);
     if limits.flows > room {
         tracing::warn!(
             flows = room,

@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Recipients};
 use crate::gateway::control::ControlSocket;
 use crate::gateway::{Gateway, Snapshot};
-use crate::listen::{BindError, Inherited, Listener, ListenerKind};
+use crate::listen::{BindError, DatagramDoor, Inherited, Listener, ListenerKind};
 use crate::origin::{self, Resolver, ResolverError};
 use crate::tasks;
 
@@ -73,12 +73,12 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
     let mut signals = Signals::new().map_err(StartError::Signals)?;
     let clock = Clock::default();
 
-    descriptors::fit(&mut config.limits);
+    descriptors::fit(&mut config);
 
     // The machine: one gateway a state directory, every door open before anybody is let in.
     let _lock = state::take(&config)?;
     check_addresses(&config)?;
-    let listeners = bind(&config)?;
+    let (listeners, datagrams) = bind(&config)?;
     let own: Vec<SocketAddr> = listeners.iter().map(Listener::local).collect();
 
     // The rules, checked whole.
@@ -104,6 +104,9 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
     for listener in listeners {
         tasks::spawn("listener", gateway.clone().serve(listener));
     }
+    for door in datagrams {
+        tasks::spawn("names", gateway.clone().serve_names(door));
+    }
     notify(&[sd_notify::NotifyState::Ready]);
     hints::ready(&config, &own);
     rules::look_through(&gateway.snapshot().rules, config.paths.image.clone());
@@ -123,12 +126,13 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
     Ok(())
 }
 
-fn bind(config: &Config) -> Result<Vec<Listener>, BindError> {
+fn bind(config: &Config) -> Result<(Vec<Listener>, Vec<DatagramDoor>), BindError> {
     let (listen, divert) = (&config.listen, config.transparent.mode);
     let kinds = [
         (&listen.explicit, ListenerKind::Explicit),
         (&listen.transparent_http, ListenerKind::TransparentHttp(divert)),
         (&listen.transparent_tls, ListenerKind::TransparentTls(divert)),
+        (&listen.dns, ListenerKind::Dns),
     ];
     let mut inherited = Inherited::take();
     let mut listeners = Vec::new();
@@ -138,7 +142,10 @@ fn bind(config: &Config) -> Result<Vec<Listener>, BindError> {
         }
     }
     inherited.close_others();
-    Ok(listeners)
+    // The same port for both, also where the system chose it.
+    let names = listeners.iter().filter(|listener| listener.kind() == ListenerKind::Dns);
+    let datagrams = names.map(|stream| DatagramDoor::bind(stream.local())).collect::<Result<_, _>>()?;
+    Ok((listeners, datagrams))
 }
 
 /// Said at the start and not by every dial that fails.
@@ -175,7 +182,7 @@ async fn reload(
 ) {
     let built = async {
         let mut config = Config::load(config_file, state).map_err(|problems| problems.to_string())?;
-        descriptors::fit(&mut config.limits);
+        descriptors::fit(&mut config);
         rules::build(config, own, clock).await.map_err(|error| error.to_string())
     };
     match built.await {
@@ -203,6 +210,11 @@ fn say_what_needs_a_restart(old: &Snapshot, new: &Snapshot) {
         ("[journal]", old.journal != new.journal),
         ("[store]", old.store != new.store),
         ("[resolver]", old.resolver != new.resolver),
+        (
+            "[dns] cache_entries, questions_per_second or question_burst",
+            (old.dns.cache_entries, old.dns.questions_per_second, old.dns.question_burst)
+                != (new.dns.cache_entries, new.dns.questions_per_second, new.dns.question_burst),
+        ),
         ("[persons]", old.persons != new.persons),
         ("[college] code or [gateway] name", old.college.code != new.college.code || old.gateway != new.gateway),
     ];

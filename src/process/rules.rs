@@ -54,20 +54,23 @@ pub async fn build(config: Config, own: &[SocketAddr], clock: &Clock) -> Result<
     Ok(Snapshot { rules: Arc::new(rules?), config, guard, parent, installed: clock.now() })
 }
 
-/// The compiled lists: as they lie there if nothing changed since, otherwise compiled anew.
+/// The compiled lists: as they lie there if nothing changed since, otherwise compiled anew; the urgent changes over them.
 async fn current_image(config: &Config) -> Result<Image, RulesError> {
     let (rules, lists) = (config.rules.directory.join("lists"), config.paths.lists.clone());
-    let wanted = blocking(move || Catalogue::read(&rules, &lists).map(|catalogue| catalogue.fingerprint()))
-        .await
-        .map_err(RulesError::Catalogue)?;
-    match open(config).await {
-        Ok(image) if image.source_fingerprint() == wanted => return Ok(image),
-        Ok(_) => tracing::info!("the lists have changed: compiling"),
-        Err(_) if !config.paths.image.exists() => tracing::info!("compiling the lists"),
-        Err(error) => tracing::warn!("{error}; compiling anew"),
-    }
-    compile_in_child(config).await?;
-    open(config).await
+    let catalogue = blocking(move || Catalogue::read(&rules, &lists)).await.map_err(RulesError::Catalogue)?;
+    let image = match open(config).await {
+        Ok(image) if image.source_fingerprint() == catalogue.fingerprint() => image,
+        other => {
+            match other {
+                Ok(_) => tracing::info!("the lists have changed: compiling"),
+                Err(_) if !config.paths.image.exists() => tracing::info!("compiling the lists"),
+                Err(error) => tracing::warn!("{error}; compiling anew"),
+            }
+            compile_in_child(config).await?;
+            open(config).await?
+        }
+    };
+    image.with_urgent(catalogue.urgent).map_err(|problem| RulesError::Catalogue(vec![problem]))
 }
 
 async fn open(config: &Config) -> Result<Image, RulesError> {

@@ -5,36 +5,37 @@ use std::thread::JoinHandle;
 use tokio::sync::watch;
 
 use crate::accesslog::{AccessLog, ShipSettings, ship};
-use crate::config::Config;
-use crate::store::Embedded;
+use crate::config::{Config, StoreKind};
+use crate::store::AnyStore;
 
 /// The shipper at work.
 pub struct Shipping {
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
-    store: Option<Embedded>,
+    store: Option<AnyStore>,
 }
 
-/// Starts shipping where this machine holds the store.
+/// Starts shipping to the store of this machine, or to the server of the centre.
 pub fn start(config: &Config, log: &AccessLog) -> Shipping {
     let (stop, stopped) = watch::channel(false);
-    if !config.role.central {
+    if config.store.kind == StoreKind::Embedded && !config.role.central {
         return Shipping { stop, thread: None, store: None };
     }
-    let store = match Embedded::open(&config.store.directory) {
+    let store = match AnyStore::open(config) {
         Ok(store) => store,
         Err(error) => {
             tracing::error!(%error, "the store cannot be opened; records wait in the journal");
             return Shipping { stop, thread: None, store: None };
         }
     };
+    let settings = ShipSettings::of(config);
     let (own, log) = (store.clone(), log.clone());
     let work = move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => return tracing::error!(%error, "the shipper does not start; records wait in the journal"),
         };
-        runtime.block_on(ship(log, &own, ShipSettings::default(), stopped));
+        runtime.block_on(ship(log, &own, settings, stopped));
     };
     let thread = std::thread::Builder::new().name("shipper".to_owned()).spawn(work);
     if let Err(error) = &thread {
@@ -44,8 +45,8 @@ pub fn start(config: &Config, log: &AccessLog) -> Shipping {
 }
 
 impl Shipping {
-    /// The store of this machine, where it has one.
-    pub fn store(&self) -> Option<Embedded> {
+    /// The store that this machine ships to, where it does.
+    pub fn store(&self) -> Option<AnyStore> {
         self.store.clone()
     }
 

@@ -1,4 +1,9 @@
 //! One way of a relay: read, write, and at the end of the one close the other.
+//!
+//! Bytes are copied through a buffer of the thread's while they come in small pieces. Once a read brings a large one,
+//! and both sides are sockets, the kernel moves them through a pipe (`splice(2)`): a page changes hands and is not
+//! copied. Whether a socket is empty, or at its end, is only ever said by a read: `splice` gives the same answer for a
+//! socket that is empty and for one that stands at an urgent byte (RFC 9293 §3.8.5).
 
 use std::cell::Cell;
 use std::io;
@@ -6,10 +11,21 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::{Buf, Bytes};
+use rustix::io::Errno;
+use rustix::pipe::{SpliceFlags, splice};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::Stream;
+use super::pipes::{self, PIPE_BYTES, Pipe};
 
 /// Bytes read at once: larger ones cost more cache than they save system calls.
 const BUFFER: usize = 32 * 1024;
+/// A read of so much is the beginning of something large: two system calls on a pipe cost less than copying it twice.
+const LARGE: usize = 8 * 1024;
+/// A splice of no more than that would have cost less as a copy.
+const SMALL: usize = 4 * 1024;
 
 thread_local! {
     /// The buffer that everything on this thread passes through.
@@ -23,48 +39,87 @@ pub(super) enum Break {
     To(io::ErrorKind),
 }
 
-/// One way.
-#[derive(Debug, Default)]
-pub(super) struct Direction {
-    stage: Stage,
-    /// What was read and not taken yet; empty, and without memory, nearly always.
-    rest: Vec<u8>,
-    /// How much of `rest` was taken.
-    taken: usize,
-    /// Something was written and not flushed.
-    unflushed: bool,
+/// Who is told of bytes that were read, and of bytes that were written.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Counters<'a> {
+    pub read: Option<&'a AtomicU64>,
+    pub written: [Option<&'a AtomicU64>; 2],
 }
 
-#[derive(Debug, Default, Clone, Copy)]
+impl Counters<'_> {
+    fn was_read(&self, n: usize) {
+        add(self.read.as_slice(), n);
+    }
+
+    fn was_written(&self, n: usize) {
+        self.written.iter().for_each(|counter| add(counter.as_slice(), n));
+    }
+}
+
+fn add(counters: &[&AtomicU64], n: usize) {
+    for counter in counters {
+        counter.fetch_add(n as u64, Ordering::Relaxed);
+    }
+}
+
+/// One way.
+#[derive(Debug)]
+pub(super) struct Direction {
+    stage: Stage,
+    manner: Manner,
+    /// Something was written and not flushed.
+    unflushed: bool,
+    /// What was read and not taken yet; empty, and without memory, nearly always.
+    rest: Bytes,
+    /// What the kernel holds for us.
+    piped: Option<Piped>,
+}
+
+#[derive(Debug, Clone, Copy)]
 enum Stage {
-    #[default]
     Open,
     /// The reading side is over: the other is told.
     Closing,
     Over(Result<(), Break>),
 }
 
+/// How the next bytes are moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Copy,
+    Splice,
+    /// Splice does not serve here: copy, for good.
+    CopyOnly,
+}
+
+#[derive(Debug)]
+struct Piped {
+    pipe: Pipe,
+    bytes: usize,
+}
+
 impl Direction {
+    /// `first` goes before all that will be read.
+    pub fn new(first: Bytes) -> Self {
+        Direction { stage: Stage::Open, manner: Manner::Copy, unflushed: false, rest: first, piped: None }
+    }
+
     /// Moves what can be moved now. Ready when this direction is over, then always.
-    pub fn poll<F, T>(
+    pub fn poll<F: Stream, T: Stream>(
         &mut self,
         cx: &mut Context<'_>,
-        mut from: Pin<&mut F>,
-        mut to: Pin<&mut T>,
-        count: &AtomicU64,
-    ) -> Poll<Result<(), Break>>
-    where
-        F: AsyncRead,
-        T: AsyncWrite,
-    {
+        from: &mut F,
+        to: &mut T,
+        counters: &Counters<'_>,
+    ) -> Poll<Result<(), Break>> {
         loop {
             match self.stage {
-                Stage::Open => match ready!(self.poll_move(cx, from.as_mut(), to.as_mut(), count)) {
+                Stage::Open => match ready!(self.poll_move(cx, from, to, counters)) {
                     Ok(()) => self.stage = Stage::Closing,
                     Err(end) => self.stage = Stage::Over(Err(end)),
                 },
                 Stage::Closing => {
-                    let closed = match ready!(to.as_mut().poll_shutdown(cx)) {
+                    let closed = match ready!(Pin::new(&mut *to).poll_shutdown(cx)) {
                         // It was gone already: the other direction tells how.
                         Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
                         closed => closed.map_err(|error| Break::To(error.kind())),
@@ -77,94 +132,140 @@ impl Direction {
     }
 
     /// Ready with `Ok` at the end of `from`, everything written.
-    fn poll_move<F, T>(
+    fn poll_move<F: Stream, T: Stream>(
         &mut self,
         cx: &mut Context<'_>,
-        mut from: Pin<&mut F>,
-        mut to: Pin<&mut T>,
-        count: &AtomicU64,
-    ) -> Poll<Result<(), Break>>
-    where
-        F: AsyncRead,
-        T: AsyncWrite,
-    {
-        ready!(self.poll_rest(cx, to.as_mut(), count))?;
-        let mut scratch = SCRATCH.take().unwrap_or_else(|| vec![0; BUFFER].into());
-        let moved = loop {
-            let mut buffer = ReadBuf::new(&mut scratch);
-            match from.as_mut().poll_read(cx, &mut buffer) {
-                Poll::Pending => break self.poll_flush(cx, to.as_mut()),
-                Poll::Ready(Err(error)) => break Poll::Ready(Err(Break::From(error.kind()))),
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => break Poll::Ready(Ok(())),
-                Poll::Ready(Ok(())) => {}
+        from: &mut F,
+        to: &mut T,
+        counters: &Counters<'_>,
+    ) -> Poll<Result<(), Break>> {
+        ready!(self.poll_rest(cx, to, counters))?;
+        loop {
+            if let (Some(from), Some(to)) = (from.socket(), to.socket()) {
+                ready!(self.poll_piped(cx, to, counters))?;
+                if self.manner == Manner::Splice && ready!(self.poll_fill(cx, from, counters)) {
+                    continue;
+                }
             }
-            let written = self.poll_write(cx, to.as_mut(), buffer.filled(), count);
-            if !matches!(written, Poll::Ready(Ok(()))) {
-                break written;
+            let mut scratch = SCRATCH.take().unwrap_or_else(|| vec![0; BUFFER].into());
+            let copied = self.poll_copy(cx, from, to, &mut scratch, counters);
+            SCRATCH.set(Some(scratch));
+            match ready!(copied)? {
+                0 => return Poll::Ready(Ok(())),
+                LARGE.. if self.manner == Manner::Copy => self.manner = Manner::Splice,
+                _ => {}
             }
-        };
-        SCRATCH.set(Some(scratch));
-        moved
+        }
     }
 
-    /// Writes all of it, or keeps what is not taken.
-    fn poll_write<T: AsyncWrite>(
+    /// Reads once and writes all of it, or keeps what is not taken: how much was read.
+    fn poll_copy<F: AsyncRead + Unpin, T: AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
-        mut to: Pin<&mut T>,
-        mut bytes: &[u8],
-        count: &AtomicU64,
-    ) -> Poll<Result<(), Break>> {
+        from: &mut F,
+        to: &mut T,
+        scratch: &mut [u8],
+        counters: &Counters<'_>,
+    ) -> Poll<Result<usize, Break>> {
+        let mut buffer = ReadBuf::new(scratch);
+        match Pin::new(from).poll_read(cx, &mut buffer) {
+            Poll::Pending => return self.poll_flush(cx, to),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(Break::From(error.kind()))),
+            Poll::Ready(Ok(())) => {}
+        }
+        let mut bytes = buffer.filled();
+        let read = bytes.len();
+        counters.was_read(read);
         while !bytes.is_empty() {
-            match to.as_mut().poll_write(cx, bytes) {
-                Poll::Ready(written) => {
-                    let n = counted(written, count)?;
-                    bytes = &bytes[n..];
-                }
+            match Pin::new(&mut *to).poll_write(cx, bytes) {
+                Poll::Ready(written) => bytes = &bytes[counted(written, counters)?..],
                 Poll::Pending => {
-                    self.rest = bytes.to_vec();
-                    self.taken = 0;
+                    self.rest = Bytes::copy_from_slice(bytes);
                     return Poll::Pending;
                 }
             }
         }
         self.unflushed = true;
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(read))
     }
 
-    fn poll_rest<T: AsyncWrite>(
+    fn poll_rest<T: AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
-        mut to: Pin<&mut T>,
-        count: &AtomicU64,
+        to: &mut T,
+        counters: &Counters<'_>,
     ) -> Poll<Result<(), Break>> {
         if self.rest.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        while self.taken < self.rest.len() {
-            self.taken += counted(ready!(to.as_mut().poll_write(cx, &self.rest[self.taken..])), count)?;
+        while !self.rest.is_empty() {
+            let n = counted(ready!(Pin::new(&mut *to).poll_write(cx, &self.rest)), counters)?;
+            self.rest.advance(n);
         }
-        self.rest = Vec::new();
+        // Frees the allocation now: a tunnel may stay open for hours.
+        self.rest = Bytes::new();
         self.unflushed = true;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Fills an empty pipe from a socket that has something: whether there is something in it. If not, whatever the
+    /// reason, a read tells.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, from: &TcpStream, counters: &Counters<'_>) -> Poll<bool> {
+        if ready!(from.poll_read_ready(cx)).is_err() {
+            return Poll::Ready(false);
+        }
+        let Some(pipe) = pipes::take() else { return Poll::Ready(false) };
+        match splice(from, None, &pipe.write, None, PIPE_BYTES, SpliceFlags::NONBLOCK) {
+            Ok(bytes) if bytes > 0 => {
+                counters.was_read(bytes);
+                if bytes <= SMALL {
+                    self.manner = Manner::Copy;
+                }
+                self.piped = Some(Piped { pipe, bytes });
+                return Poll::Ready(true);
+            }
+            Err(Errno::INVAL | Errno::NOSYS) => self.manner = Manner::CopyOnly,
+            _ => {}
+        }
+        pipes::give_back(pipe);
+        Poll::Ready(false)
+    }
+
+    /// Empties the pipe into a socket, and gives it back.
+    fn poll_piped(&mut self, cx: &mut Context<'_>, to: &TcpStream, counters: &Counters<'_>) -> Poll<Result<(), Break>> {
+        let Some(piped) = &mut self.piped else { return Poll::Ready(Ok(())) };
+        while piped.bytes > 0 {
+            ready!(to.poll_write_ready(cx)).map_err(|error| Break::To(error.kind()))?;
+            let (pipe, bytes) = (&piped.pipe.read, piped.bytes);
+            let written =
+                to.try_io(Interest::WRITABLE, || Ok(splice(pipe, None, to, None, bytes, SpliceFlags::NONBLOCK)?));
+            match written {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => piped.bytes -= counted(written, counters)?,
+            }
+        }
+        if let Some(piped) = self.piped.take() {
+            pipes::give_back(piped.pipe);
+        }
         Poll::Ready(Ok(()))
     }
 
     /// Nothing more to read for now: what a stream in between (TLS) holds back goes out. Never ready with `Ok`: there is
     /// no end yet.
-    fn poll_flush<T: AsyncWrite>(&mut self, cx: &mut Context<'_>, to: Pin<&mut T>) -> Poll<Result<(), Break>> {
+    fn poll_flush<T: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, to: &mut T) -> Poll<Result<usize, Break>> {
         if self.unflushed {
-            ready!(to.poll_flush(cx)).map_err(|error| Break::To(error.kind()))?;
+            ready!(Pin::new(to).poll_flush(cx)).map_err(|error| Break::To(error.kind()))?;
             self.unflushed = false;
         }
         Poll::Pending
     }
 }
 
-fn counted(written: io::Result<usize>, count: &AtomicU64) -> Result<usize, Break> {
+fn counted(written: io::Result<usize>, counters: &Counters<'_>) -> Result<usize, Break> {
     match written {
         Ok(0) => Err(Break::To(io::ErrorKind::WriteZero)),
         Ok(n) => {
-            count.fetch_add(n as u64, Ordering::Relaxed);
+            counters.was_written(n);
             Ok(n)
         }
         Err(error) => Err(Break::To(error.kind())),

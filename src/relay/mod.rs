@@ -3,30 +3,59 @@
 //! [`relay`] copies both ways until both sides have finished, one breaks off, or a limit of time is over. It demands a
 //! `RelayPermit`: no byte reaches an origin that policy has not let through. It knows no protocol and looks at nothing.
 //!
-//! An idle relay holds no buffer: bytes pass through one of the thread's own, and only what the receiver does not take
-//! at once is kept, no more than one buffer each way (9,000 idle tunnels are a normal afternoon).
+//! Between two sockets the kernel moves what is large, through a pipe (`splice(2)`); the rest is copied, and all of it
+//! where splice cannot serve or no pipe is to be had.
+//!
+//! An idle relay holds no buffer and no pipe: bytes pass through a buffer of the thread's or a pipe that is lent, and only
+//! what the receiver does not take at once is kept, no more than one of either each way (9,000 idle tunnels are a normal
+//! afternoon). It is woken once an idle limit, to see whether anything moved since.
 //!
 //! Type to read first: [`RelayEnd`].
 
 mod direction;
+mod pipes;
 mod timer;
 
 #[cfg(test)]
 mod tests;
 
-use std::future::poll_fn;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 
 use crate::access::Ending;
 use crate::policy::RelayPermit;
-use direction::{Break, Direction};
+use direction::{Break, Counters, Direction};
 use timer::Timer;
+
+pub use pipes::{allow_pipes, open_pipes};
+
+/// What a relay moves bytes between.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin {
+    /// The socket that this is, and nothing but it: then bytes may pass by this type, inside the kernel.
+    fn socket(&self) -> Option<&TcpStream>;
+}
+
+impl Stream for TcpStream {
+    fn socket(&self) -> Option<&TcpStream> {
+        Some(self)
+    }
+}
+
+/// One side of a relay.
+#[derive(Debug)]
+pub struct Side<S> {
+    /// What was read of it already: it goes before the rest.
+    pub first: Bytes,
+    pub stream: S,
+}
 
 /// How long a relay may last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,59 +122,72 @@ impl RelayEnd {
     }
 }
 
-/// Moves bytes both ways until it ends. Dropping the future cuts both sides and `counts` stays true.
-///
-/// Streams may be lent (`&mut stream`): a caller that wants one side to see that the other broke off, and no clean end,
-/// keeps them and closes with `set_zero_linger`.
-pub async fn relay<C, O>(
-    _permit: RelayPermit,
-    mut client: C,
-    mut origin: O,
-    limits: RelayLimits,
-    counts: &Counts,
-) -> RelayEnd
-where
-    C: AsyncRead + AsyncWrite + Unpin,
-    O: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut flow = Flow { up: Direction::default(), down: Direction::default() };
-    let mut timer = Timer::new(limits);
-    poll_fn(|cx| {
-        let before = (counts.up(), counts.down());
-        let end = flow.poll(cx, Pin::new(&mut client), Pin::new(&mut origin), counts);
-        if end.is_pending() {
-            if before != (counts.up(), counts.down()) {
-                timer.moved();
-            }
-            return timer.poll(cx);
-        }
-        end
-    })
-    .await
+/// Who is told, while a relay runs, how much it has moved.
+#[derive(Debug, Clone, Copy)]
+pub struct Tally<'a> {
+    /// What was handed to either side.
+    pub access: &'a Counts,
+    /// What went over the origin's connection, where that has a count of its own: handed to it, and read from it.
+    pub link: Option<&'a Counts>,
 }
 
-struct Flow {
+/// Moves bytes both ways until it ends. Dropping the future cuts both sides and the counts stay true.
+pub fn relay<'a, C: Stream, O: Stream>(
+    _permit: RelayPermit,
+    client: Side<C>,
+    origin: Side<O>,
+    limits: RelayLimits,
+    tally: Tally<'a>,
+) -> Relay<'a, C, O> {
+    Relay {
+        client: client.stream,
+        origin: origin.stream,
+        up: Direction::new(client.first),
+        down: Direction::new(origin.first),
+        timer: Timer::new(limits),
+        tally,
+    }
+}
+
+/// A relay that runs. Written out and not an `async fn`, which holds its arguments twice: there are thousands of these.
+#[derive(Debug)]
+pub struct Relay<'a, C, O> {
+    client: C,
+    origin: O,
     up: Direction,
     down: Direction,
+    timer: Timer,
+    tally: Tally<'a>,
 }
 
-impl Flow {
-    fn poll<C, O>(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut client: Pin<&mut C>,
-        mut origin: Pin<&mut O>,
-        counts: &Counts,
-    ) -> Poll<RelayEnd>
-    where
-        C: AsyncRead + AsyncWrite,
-        O: AsyncRead + AsyncWrite,
-    {
-        let up = self.up.poll(cx, client.as_mut(), origin.as_mut(), &counts.up);
+impl<C: Stream, O: Stream> Future for Relay<'_, C, O> {
+    type Output = RelayEnd;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<RelayEnd> {
+        let this = self.get_mut();
+        let moved = |tally: &Tally<'_>| (tally.access.up(), tally.access.down());
+        let before = moved(&this.tally);
+        let end = this.poll_both(cx);
+        if end.is_ready() {
+            return end;
+        }
+        if before != moved(&this.tally) {
+            this.timer.moved();
+        }
+        this.timer.poll(cx)
+    }
+}
+
+impl<C: Stream, O: Stream> Relay<'_, C, O> {
+    fn poll_both(&mut self, cx: &mut Context<'_>) -> Poll<RelayEnd> {
+        let Tally { access, link } = self.tally;
+        let counters = Counters { read: None, written: [Some(&access.up), link.map(|link| &link.up)] };
+        let up = self.up.poll(cx, &mut self.client, &mut self.origin, &counters);
         if let Poll::Ready(Err(Break::From(kind))) = up {
             return Poll::Ready(RelayEnd::Client(kind));
         }
-        let down = self.down.poll(cx, origin, client, &counts.down);
+        let counters = Counters { read: link.map(|link| &link.down), written: [Some(&access.down), None] };
+        let down = self.down.poll(cx, &mut self.origin, &mut self.client, &counters);
         match (up, down) {
             (_, Poll::Ready(Err(Break::To(kind)))) => Poll::Ready(RelayEnd::Client(kind)),
             (_, Poll::Ready(Err(Break::From(kind)))) => Poll::Ready(RelayEnd::Origin(kind)),

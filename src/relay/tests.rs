@@ -1,3 +1,6 @@
+mod sockets;
+
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,10 +27,21 @@ impl Scene {
         let (gateway_to_origin, origin) = connected().await;
         let counts = Arc::new(Counts::default());
         let shared = counts.clone();
-        let end = spawn(async move {
-            relay(RelayPermit::for_test(), gateway_to_client, gateway_to_origin, limits, &shared).await
-        });
+        let end = spawn(async move { between(gateway_to_client, gateway_to_origin, limits, &shared).await });
         Scene { client, origin, counts, end }
+    }
+}
+
+/// A relay of which nothing was read before.
+fn between<'a, C: Stream, O: Stream>(client: C, origin: O, limits: RelayLimits, counts: &'a Counts) -> Relay<'a, C, O> {
+    let (client, origin) = (Side { first: Bytes::new(), stream: client }, Side { first: Bytes::new(), stream: origin });
+    relay(RelayPermit::for_test(), client, origin, limits, Tally { access: counts, link: None })
+}
+
+/// No socket: what goes through it is copied.
+impl Stream for DuplexStream {
+    fn socket(&self) -> Option<&TcpStream> {
+        None
     }
 }
 
@@ -165,7 +179,7 @@ fn in_memory(limits: RelayLimits) -> (DuplexStream, DuplexStream, Arc<Counts>, J
     let (far, origin) = duplex(1000);
     let counts = Arc::new(Counts::default());
     let shared = counts.clone();
-    let end = spawn(async move { relay(RelayPermit::for_test(), near, far, limits, &shared).await });
+    let end = spawn(async move { between(near, far, limits, &shared).await });
     (client, origin, counts, end)
 }
 
@@ -180,6 +194,21 @@ async fn it_ends_when_nothing_moved_for_the_idle_limit() {
     }
     assert_eq!(end.await.unwrap(), RelayEnd::Idle);
     assert_eq!(begun.elapsed().as_secs(), 250 + 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_nothing_moves_nothing_wakes_it_but_its_limit() {
+    let (_client, near) = duplex(1000);
+    let (far, _origin) = duplex(1000);
+    let counts = Counts::default();
+    let mut idle = between(near, far, LIMITS, &counts);
+    let mut woken = 0;
+    let end = poll_fn(|cx| {
+        woken += 1;
+        Pin::new(&mut idle).poll(cx)
+    });
+    assert_eq!(end.await, RelayEnd::Idle);
+    assert_eq!(woken, 2, "at the beginning and at the end");
 }
 
 #[tokio::test(start_paused = true)]
@@ -239,13 +268,19 @@ impl AsyncWrite for Refusing {
     }
 }
 
+impl Stream for Refusing {
+    fn socket(&self) -> Option<&TcpStream> {
+        None
+    }
+}
+
 #[tokio::test]
 async fn an_origin_that_refuses_an_upload_has_its_answer_brought_to_the_client() {
     let (mut client, near) = duplex(1000);
     client.write_all(b"a large upload").await.unwrap();
     let counts = Counts::default();
     let origin = Refusing(b"413 too large");
-    let end = relay(RelayPermit::for_test(), near, origin, LIMITS, &counts).await;
+    let end = between(near, origin, LIMITS, &counts).await;
     assert_eq!(end, RelayEnd::Origin(io::ErrorKind::BrokenPipe));
     let mut got = String::new();
     client.read_to_string(&mut got).await.unwrap();

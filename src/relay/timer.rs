@@ -9,6 +9,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::{RelayEnd, RelayLimits};
 
 /// A timer that is not set anew for each byte: when it rings, it looks how long ago the last one was.
+#[derive(Debug)]
 pub(super) struct Timer {
     limits: RelayLimits,
     begun: Instant,

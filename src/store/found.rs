@@ -63,6 +63,16 @@ impl Found {
 }
 
 impl Finder {
+    /// Waits while the reader is slower.
+    pub async fn send(&self, rows: Vec<Row>) -> Result<(), Unwanted> {
+        self.0.send(Ok(rows)).await.map_err(|_| Unwanted)
+    }
+
+    pub async fn fail(&self, error: ReadError) {
+        // Nobody is left to be told.
+        let _ = self.0.send(Err(error)).await;
+    }
+
     /// From a thread that may block: waits while the reader is slower.
     pub fn send_blocking(&self, rows: Vec<Row>) -> Result<(), Unwanted> {
         self.0.blocking_send(Ok(rows)).map_err(|_| Unwanted)

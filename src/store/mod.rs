@@ -11,11 +11,16 @@ use std::future::Future;
 
 use crate::access::{GapRow, GatewayName, Row, Stream};
 
+mod any;
+pub mod clickhouse;
 pub mod embedded;
+mod fields;
 pub mod found;
 mod query;
 pub mod suite;
 
+pub use any::{AnyStore, OpenError};
+pub use clickhouse::ClickHouse;
 pub use embedded::Embedded;
 pub use found::Found;
 pub use query::{Dimension, Filter, HostFilter, Order, Query, Question, Tally};
@@ -46,6 +51,25 @@ pub struct Batch {
     pub gaps: Vec<GapRow>,
 }
 
+impl Batch {
+    /// Rows that contradict their batch would be found under a key that no ledger knows: they are poison.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let Batch { token, rows, gaps } = self;
+        let belongs = |row: &&Row| {
+            row.stream() == token.stream && row.key().gateway == token.gateway && row.key().lane == token.lane
+        };
+        if let Some(row) = rows.iter().find(|row| !belongs(row)) {
+            return Err(StoreError::Poison(format!("{token}: the row {:?} is not of that lane and stream", row.key())));
+        }
+        let is_ours =
+            |gap: &&GapRow| gap.stream == token.stream && gap.gateway == token.gateway && gap.lane == token.lane;
+        match gaps.iter().find(|gap| !is_ours(gap)) {
+            Some(gap) => Err(StoreError::Poison(format!("{token}: {gap:?} is not of that lane and stream"))),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Why a batch was not acknowledged, sorted by what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -64,7 +88,7 @@ pub enum StoreError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// The question asks for a column that the stream has not.
-    #[error("connections have no {0}: ask accesses for it")]
+    #[error("{}", misplaced(.0))]
     Misplaced(&'static str),
     /// There is nothing to read, or it may not be read.
     #[error("{0}")]
@@ -74,12 +98,17 @@ pub enum ReadError {
     BrokeOff(String),
 }
 
+fn misplaced(column: &str) -> String {
+    let (here, there) = if column == "device" { ("accesses", "connections") } else { ("connections", "accesses") };
+    format!("{here} have no {column}: ask {there} for it")
+}
+
 /// The most gaps in an answer.
 pub const GAPS_MAX: usize = 1000;
 
 /// Keeps rows for as long as the policy says, each once.
 pub trait RecordStore: Send + Sync {
-    /// Stores a batch durably. A batch that comes again, whole or in part, doubles nothing.
+    /// Stores a batch durably. The identical batch that comes again doubles nothing.
     fn insert(&self, batch: &Batch) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The rows that a query is about, in its order.

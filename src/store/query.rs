@@ -1,5 +1,7 @@
 //! What can be asked of a store, in values already checked: texts of people become a [`Query`] in `audit`.
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
@@ -56,6 +58,8 @@ pub struct Filter {
     pub category: Option<CategoryName>,
     pub rule: Option<RuleName>,
     pub reference: Option<Reference>,
+    /// A word of connections: an access leads to its connection, and that to its device.
+    pub device: Option<Arc<str>>,
 }
 
 impl Filter {
@@ -73,13 +77,14 @@ impl Filter {
             category: None,
             rule: None,
             reference: None,
+            device: None,
         }
     }
 
     /// The first thing asked that this stream has no column for.
     pub fn misplaced(&self) -> Option<&'static str> {
         if self.stream == Stream::Accesses {
-            return None;
+            return self.device.as_ref().map(|_| "device");
         }
         let asked = [
             ("host", self.host.is_some()),

@@ -39,10 +39,11 @@ pub async fn a_row_comes_back_as_it_was(store: &impl RecordStore) {
 
 pub async fn a_batch_that_comes_twice_is_there_once(store: &impl RecordStore) {
     let rows = sample::rows(&mut Dice::seeded(3), Stream::Accesses, 60);
-    // Interrupted after the first part, then again whole, then again although acknowledged.
-    insert(store, &rows[..20]).await;
-    insert(store, &rows).await;
-    insert(store, &rows).await;
+    // Sent, sent again although acknowledged, and once more after others came between.
+    insert(store, &rows[..30]).await;
+    insert(store, &rows[..30]).await;
+    insert(store, &rows[30..]).await;
+    insert(store, &rows[..30]).await;
     assert_eq!(search(store, &everything(Stream::Accesses)).await.len(), 60);
 }
 
@@ -84,6 +85,9 @@ pub async fn what_a_stream_has_no_column_for_is_an_error(store: &impl RecordStor
     assert!(store.search(&query).await.is_err(), "a connection has no category");
     let question = question(query.filter.clone(), Dimension::Category);
     assert!(store.stats(&question).await.is_err(), "nor counts of categories");
+    let mut query = everything(Stream::Accesses);
+    query.filter.device = Some("tablette-3".into());
+    assert!(store.search(&query).await.is_err(), "an access has no device");
 }
 
 pub async fn a_gap_is_found_where_its_time_is_asked_for(store: &impl RecordStore) {

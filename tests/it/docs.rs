@@ -46,8 +46,8 @@ fn every_command_shown_exists_with_its_options() {
         for line in blocks(&page, "(?:sh|bash|console)").iter().flat_map(|block| block.lines()) {
             let Some(words) = arguments(line) else { continue };
             let commands: Vec<&str> = words.iter().copied().take_while(|word| !word.starts_with('-')).collect();
-            // A positional argument may follow the subcommands; two levels is the deepest there is.
-            let help = (1..=commands.len().min(2)).rev().find_map(|depth| {
+            // A positional argument may follow the subcommands; three levels is the deepest there is.
+            let help = (1..=commands.len().min(3)).rev().find_map(|depth| {
                 let output = Command::new(cli::PROGRAM).args(&commands[..depth]).arg("--help").output().ok()?;
                 output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
             });
@@ -118,4 +118,20 @@ fn the_configuration_that_we_ship_is_right() {
     let state = tempfile::tempdir().unwrap();
     let said = cli::run(Some(&file), state.path(), &["check"]);
     assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
+}
+
+/// `docs/bypass.md` promises with names of tests.
+#[test]
+fn every_test_that_a_page_names_is_there() {
+    let named = Regex::new(r"\[`([a-z0-9_]+)`\]\(([^)\s]+\.rs)\)").unwrap();
+    let mut checked = 0;
+    for (file, page) in pages() {
+        for found in named.captures_iter(&page) {
+            let source = file.parent().expect("a folder").join(&found[2]);
+            let text = std::fs::read_to_string(&source).unwrap_or_else(|e| panic!("{}: {e}", source.display()));
+            assert!(text.contains(&format!("fn {}(", &found[1])), "{}: {} is not in it", source.display(), &found[1]);
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "only {checked} tests are named");
 }

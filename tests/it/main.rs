@@ -7,15 +7,18 @@
 
 mod harness;
 
+mod clickhouse;
 mod clients;
 mod crowd;
 mod docs;
 mod durability;
 mod guard;
+mod joins;
 mod layering;
 mod limits;
 mod lists_update;
 mod log;
+mod names;
 mod origins;
 mod own_ground;
 mod parent;
@@ -24,9 +27,11 @@ mod proxy;
 mod refusals;
 mod reload;
 mod slow;
+mod spool;
 mod start;
 mod streaming;
 mod tidy;
 mod transparent;
 mod tunnels;
+mod urgent;
 mod whole_list;

@@ -61,8 +61,7 @@ impl Town {
     async fn curl(&self, name: &str, address: &str, url: &str) -> cli::Said {
         let address = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
         let authority = self.site.folder().join("authority.pem").display().to_string();
-        let resolve: Vec<String> =
-            [80, 443, 3129].iter().map(|port| format!("{name}:{port}:{address}")).collect();
+        let resolve: Vec<String> = [80, 443, 3129].iter().map(|port| format!("{name}:{port}:{address}")).collect();
         let mut arguments = vec!["-sS", "--max-time", "15", "--cacert", &authority, "-w", "\n%{http_code}"];
         arguments.extend(resolve.iter().flat_map(|one| ["--resolve", one]));
         arguments.push(url);

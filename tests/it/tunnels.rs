@@ -6,9 +6,14 @@ use crate::harness::browser::{Browser, Refused};
 use crate::harness::cli::{number, text};
 use crate::harness::meanwhile;
 use crate::harness::origin::Origin;
-use crate::harness::raw::{ClosedPort, RawOrigin};
+use crate::harness::raw::{ClosedPort, End, RawOrigin};
 use crate::harness::school::School;
+use crate::harness::site::POLICY;
 use crate::harness::tls::{Authority, client_hello};
+
+#[path = "../../src/detect/tests/hellos.rs"]
+#[expect(dead_code, reason = "the hellos that the tests of detection make: some of them are for those alone")]
+mod hellos;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secure_page_passes_unopened_and_both_rows_are_written() {
@@ -198,4 +203,131 @@ async fn a_plain_page_in_a_tunnel_is_judged_by_the_host_it_names() {
     methods.sort_unstable();
     assert_eq!(methods, ["CONNECT", "GET"]);
     assert_eq!(text(&school.gateway.row("adult.test").await, "action"), "refuse");
+}
+
+/// The test's policy, with rules that name protocols before the others.
+async fn school_with_protocol_rules() -> School {
+    const RULES: &str = r#"
+[[rule]]
+name = "courrier"
+protocols = ["mail"]
+action = "refuse"
+
+[[rule]]
+name = "ni-tls-ni-http"
+who = ["eleves"]
+schemes = ["tunnel"]
+protocols = ["!tls", "!http"]
+action = "refuse"
+
+[[rule]]
+name = "tor"
+protocols = ["tor"]
+action = "refuse"
+"#;
+    School::open_with(|site| {
+        site.set("limits", "detect_ms = 300");
+        let (groups, rules) = POLICY.split_once("[[rule]]").expect("rules");
+        site.write_rule("policy.toml", &format!("{groups}{RULES}\n[[rule]]{rules}"));
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_tunnel_speaks_is_judged_and_what_is_refused_hears_it_in_its_language() {
+    let school = school_with_protocol_rules().await;
+    let origin = RawOrigin::listen().await;
+    let port = origin.address.port();
+    let spoken: [(&str, &str, &[u8], &[u8]); 4] = [
+        ("ssh.test", "ssh", b"SSH-2.0-OpenSSH_9.2p1\r\n", b""),
+        ("torrent.test", "bittorrent", b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0", b""),
+        ("unknown.test", "other", &[0x9e; 64], b""),
+        (
+            "relay.test",
+            "tor",
+            &hellos::hello(&[hellos::server_name("www.e6r5p57kbafwrxj3plz.com")]),
+            b"\x15\x03\x03\0\x02\x02\x31",
+        ),
+    ];
+    for (host, protocol, first, answer) in spoken {
+        let mut pupil = school.pupil().await;
+        assert_eq!(pupil.connect(&format!("{host}:{port}")).await.status, 200);
+        let mut far = origin.accept().await;
+        pupil.line.say(first).await;
+        let end = if answer.is_empty() { End::Reset } else { End::Closed };
+        assert_eq!(pupil.line.hear_end().await, (answer.to_vec(), end), "{host}");
+        far.expect_close().await;
+        let seen = if protocol == "tor" { "www.e6r5p57kbafwrxj3plz.com" } else { host };
+        let row = school.gateway.row(seen).await;
+        assert_eq!((text(&row, "action"), text(&row, "protocol")), ("refuse", protocol), "{row:#}");
+    }
+    // For a teacher no rule is about SSH: what was read goes on, and comes first.
+    let mut teacher = school.teacher().await;
+    assert_eq!(teacher.connect(&format!("admin.test:{port}")).await.status, 200);
+    let mut far = origin.accept().await;
+    teacher.line.say("SSH-2.0-OpenSSH_9.2p1\r\n").await;
+    far.expect("SSH-2.0-OpenSSH_9.2p1\r\n").await;
+    drop((teacher, far));
+    let row = school.gateway.row("admin.test").await;
+    assert_eq!((text(&row, "action"), text(&row, "protocol")), ("tunnel", "ssh"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_origin_that_speaks_first_is_known_by_its_greeting() {
+    let school = school_with_protocol_rules().await;
+    let origin = RawOrigin::listen().await;
+    let port = origin.address.port();
+    let greet = async |host: &str, pieces: &[&str]| {
+        let mut teacher = school.teacher().await;
+        assert_eq!(teacher.connect(&format!("{host}:{port}")).await.status, 200);
+        let mut far = origin.accept().await;
+        for piece in pieces {
+            far.say(piece).await;
+            meanwhile(Duration::from_millis(40)).await;
+        }
+        (teacher, far)
+    };
+
+    // Mail is refused, and the greeting does not reach the client either.
+    let (mut teacher, mut far) = greet("mail.test", &["220 ma", "il.test ESMTP\r\n"]).await;
+    assert_eq!(teacher.line.hear_end().await, (vec![], End::Reset));
+    assert!(far.hear_all().await.is_empty());
+    let row = school.gateway.row("mail.test").await;
+    assert_eq!((text(&row, "action"), text(&row, "protocol"), text(&row, "rule")), ("refuse", "smtp", "courrier"));
+
+    // Files are not.
+    let (mut teacher, mut far) = greet("files.test", &["220 (vsFTPd 3.0.3)\r\n"]).await;
+    teacher.line.expect("220 (vsFTPd 3.0.3)\r\n").await;
+    teacher.line.say("USER lea\r\n").await;
+    far.expect("USER lea\r\n").await;
+    drop((teacher, far));
+    assert_eq!(text(&school.gateway.row("files.test").await, "protocol"), "ftp");
+
+    // Who begins in the middle of TLS, or with nothing known, does not say what the client will speak.
+    for (host, words) in [("middle.test", "\x17\x03\x03\0\x01x\x17\x03\x03\0\x01x"), ("odd.test", "hello there\r\n")] {
+        let (mut teacher, far) = greet(host, &[words]).await;
+        teacher.line.expect(words).await;
+        drop((teacher, far));
+        assert_eq!(text(&school.gateway.row(host).await, "protocol"), "silent", "{host}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_and_dns_in_a_request_have_their_own_words_in_the_log() {
+    let school = School::open().await;
+    let port = school.origin.port();
+    let mut browser = school.pupil().await;
+    for (host, path, field, protocol) in [
+        ("doh.test", "/dns-query?dns=AAAB", "Accept: */*", "doh"),
+        ("page.test", "/a", "Accept: text/html", "http"),
+        ("socket.test", "/chat", "Connection: Upgrade\r\nUpgrade: websocket", "websocket"),
+    ] {
+        browser
+            .line
+            .say(format!("GET http://{host}:{port}{path} HTTP/1.1\r\nHost: {host}:{port}\r\n{field}\r\n\r\n"))
+            .await;
+        browser.line.reply("GET").await;
+        let row = school.gateway.row(host).await;
+        assert_eq!(text(&row, "protocol"), protocol, "{row:#}");
+    }
 }

@@ -99,12 +99,14 @@ impl DeadLanes {
         dead.backlog_rows = dead.backlog_rows.saturating_sub(turn.rows);
         match turn.result {
             Ok(flow) => {
-                if flow.is_continue() {
-                    let mut extents = stream.extents;
+                let (mut cutter, mut extents) = (turn.cutter, stream.extents);
+                let longer = cutter.longer.take();
+                if longer.is_some() || flow.is_continue() {
+                    extents = longer.unwrap_or(extents);
                     extents.retain(|(segment, _)| !turn.forgotten.iter().any(|(gone, _)| gone == segment));
-                    dead.streams.push_front(DeadStream { cutter: turn.cutter, extents });
+                    dead.streams.push_front(DeadStream { cutter, extents });
                 } else {
-                    dead.acked_at = dead.acked_at.max(turn.cutter.acked_at());
+                    dead.acked_at = dead.acked_at.max(cutter.acked_at());
                 }
                 self.present = Some(dead);
                 true
@@ -185,6 +187,11 @@ impl DeadLanes {
         self.present.is_some() || !self.waiting.is_empty() || !self.troubled.is_empty()
     }
 
+    /// The lane at work: its lock is ours.
+    pub(super) fn held(&self) -> Option<u64> {
+        self.present.as_ref().map(|present| present.lane.number)
+    }
+
     /// When the lane at work was made.
     pub(super) fn oldest_us(&self) -> Option<u64> {
         let streams = &self.present.as_ref()?.streams;
@@ -232,7 +239,7 @@ impl DeadLane {
             let (extents, _) = reading.dead_extents()?;
             if !extents.is_empty() {
                 let owner = owner.clone().ok_or_else(|| ShipError::Nameless(reading.folder.clone()))?;
-                dead.streams.push_back(DeadStream { cutter: Cutter::new(reading, owner, ledger), extents });
+                dead.streams.push_back(DeadStream { cutter: Cutter::new(reading, owner, ledger, None), extents });
             }
         }
         Ok(Some(dead))

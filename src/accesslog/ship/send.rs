@@ -1,10 +1,14 @@
 //! Sends one batch until the store has it, refuses it for good, or patience ends.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+use super::super::compress::Compressor;
 use super::super::settings::ShipSettings;
+use super::blocking;
 use crate::metrics::METRICS;
 use crate::store::{Batch, RecordStore, StoreError};
 
@@ -12,7 +16,7 @@ use crate::store::{Batch, RecordStore, StoreError};
 pub(super) enum Sent {
     Stored,
     /// It will never take it.
-    Refused,
+    Refused(String),
     /// It did not take it as long as we asked.
     GivenUp(StoreError),
 }
@@ -21,17 +25,19 @@ pub(super) enum Sent {
 pub(in crate::accesslog) struct Patience {
     stop: Option<watch::Receiver<bool>>,
     tries: u32,
+    /// Has something to do in pauses.
+    compressor: Option<Arc<Mutex<Compressor>>>,
 }
 
 impl Patience {
     /// Until somebody says stop.
-    pub(super) fn until(stop: watch::Receiver<bool>) -> Self {
-        Patience { stop: Some(stop), tries: u32::MAX }
+    pub(super) fn until(stop: watch::Receiver<bool>, compressor: Arc<Mutex<Compressor>>) -> Self {
+        Patience { stop: Some(stop), tries: u32::MAX, compressor: Some(compressor) }
     }
 
     /// So many times more after a first time.
     pub(in crate::accesslog) fn tries(tries: u32) -> Self {
-        Patience { stop: None, tries }
+        Patience { stop: None, tries, compressor: None }
     }
 
     /// Waits; `false` when it is over.
@@ -40,16 +46,35 @@ impl Patience {
             return false;
         }
         self.tries = if self.tries == u32::MAX { self.tries } else { self.tries - 1 };
+        let until = Instant::now() + pause;
+        self.compress(until).await;
         let Some(stop) = &mut self.stop else {
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep_until(until).await;
             return true;
         };
         tokio::select! {
-            () = tokio::time::sleep(pause) => true,
+            () = tokio::time::sleep_until(until) => true,
             _ = stop.wait_for(|stop| *stop) => {
                 self.tries = 0;
                 false
             }
+        }
+    }
+
+    async fn compress(&self, until: Instant) {
+        let Some(compressor) = &self.compressor else { return };
+        let is_over = || Instant::now() >= until || self.stop.as_ref().is_some_and(|stop| *stop.borrow());
+        let step = async |work: fn(&mut Compressor) -> bool| {
+            let compressor = compressor.clone();
+            blocking(move || work(&mut compressor.lock().unwrap_or_else(PoisonError::into_inner))).await
+        };
+        let look = |compressor: &mut Compressor| {
+            compressor.look();
+            compressor.step()
+        };
+        let mut is_more = step(look).await;
+        while is_more && !is_over() {
+            is_more = step(Compressor::step).await;
         }
     }
 }
@@ -70,8 +95,7 @@ pub(super) async fn send<S: RecordStore>(
             StoreError::Poison(why) => {
                 tracing::error!(token = %batch.token, why, rows = batch.rows.len(),
                     "the store refuses a batch for good: it is set aside in the spool's folder `poison` and must be looked at");
-                METRICS.poison_batches.add(1);
-                return Sent::Refused;
+                return Sent::Refused(why.clone());
             }
             StoreError::Retry(why) => {
                 METRICS.ship_retries.add(1);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::rig::*;
 use crate::access::{CollegeCode, GatewayName, Stream};
 use crate::accesslog::inspect::{SegmentPlace, inspect, inspect_ledger};
-use crate::accesslog::{AccessLog, JournalSettings, ShipError, ship_dead_lanes};
+use crate::accesslog::{AccessLog, JournalSettings, ShipError, ShipSettings, ship_dead_lanes};
 use crate::clock::Clock;
 
 fn settings(spool: &Path) -> JournalSettings {
@@ -62,7 +62,7 @@ fn a_start_takes_less_than_five_seconds_whatever_lies_in_the_spool() {
 
     let store = StrictStore::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let shipped = runtime.block_on(ship_dead_lanes(&spool, &store));
+    let shipped = runtime.block_on(ship_dead_lanes(&spool, &store, &ShipSettings::default()));
     assert_eq!(store.accesses().len(), 2, "{:?}", shipped.problems);
     let needs_a_person =
         shipped.problems.iter().filter(|problem| !matches!(problem, ShipError::Damaged { .. })).count();

@@ -50,7 +50,7 @@ impl World {
     fn step(&mut self) {
         let id = self.fates.len() as u64;
         let begun = Fate { is_begun_for_good: false, may_be_gone: false, completed: Completed::No };
-        match self.below(20) {
+        match self.below(21) {
             0..=4 => {
                 if let Ok(open) =
                     self.rig.log.begin_access(&AccessRecord { ending: Ending::Interrupted, ..record(id, 0) })
@@ -90,11 +90,14 @@ impl World {
                 self.rig.store.answers.lock().unwrap().push(answer);
             }
             18 => {
-                let seconds = self.below(5000);
-                self.rig.advance(Duration::from_secs(seconds));
+                let by = Duration::from_secs(self.below(5000));
+                let now = self.rig.clock.now();
+                let then = if self.below(4) == 0 { now.minus(by) } else { now.plus(by) };
+                self.rig.clock.set(then);
                 let room = if self.below(2) == 0 { self.below(4000) } else { u64::MAX };
                 self.rig.disk.leave(room);
             }
+            19 => self.rig.compress(),
             _ => self.die(),
         }
     }

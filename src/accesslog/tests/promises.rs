@@ -311,11 +311,11 @@ fn a_help_line_is_stripped_of_whatever_leads_to_a_person() {
 fn a_gap_is_a_record_of_its_own() {
     let mut rig = Rig::new(1);
     let gap = Gap { since: NOON, until: NOON, count: 3, segment: 0, cause: "full".into() };
-    rig.log.append_gap(Stream::Accesses, &gap).unwrap();
+    rig.log.tell(Stream::Accesses, &gap).unwrap();
     rig.ship_own();
     assert_eq!(rig.store.told(), std::slice::from_ref(&gap), "also where there is nothing else to ship");
     rig.log.append_access(&complete(1)).unwrap();
-    rig.log.append_gap(Stream::Accesses, &gap).unwrap();
+    rig.log.tell(Stream::Accesses, &gap).unwrap();
     rig.kill();
     assert_eq!(rig.ship_dead().rows, 2);
     assert_eq!((rig.store.accesses().len(), rig.store.told().len()), (1, 2));

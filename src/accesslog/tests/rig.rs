@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::access::*;
+use crate::accesslog::compress::Compressor;
 use crate::accesslog::disk::fake::FakeDisk;
 use crate::accesslog::ship::OwnStream;
 use crate::accesslog::ship::dead::DeadLanes;
@@ -103,13 +104,24 @@ impl Rig {
         lanes.into_shipped()
     }
 
+    /// Compresses whatever waits.
+    pub fn compress(&self) {
+        let mut compressor = Compressor::new(self.log.clone());
+        (0..2).for_each(|_| compressor.survey());
+        while compressor.step() {}
+    }
+
     pub fn advance(&self, by: Duration) {
         self.clock.set(self.clock.now().plus(by));
     }
 
     pub fn segments(&self) -> Vec<PathBuf> {
         let is_segment = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "seg");
-        self.disk.paths().into_iter().filter(is_segment).filter(|path| !path.starts_with(self.poison())).collect()
+        let is_of_a_lane = |path: &PathBuf| {
+            let folder = path.parent().and_then(Path::file_name);
+            folder.is_some_and(|folder| folder.to_string_lossy().starts_with("lane-"))
+        };
+        self.disk.paths().into_iter().filter(is_segment).filter(is_of_a_lane).collect()
     }
 
     pub fn poison(&self) -> PathBuf {

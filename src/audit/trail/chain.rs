@@ -11,7 +11,7 @@ use super::{Event, Line, TrailError};
 use crate::access::Timestamp;
 use crate::store::embedded::{NO_FOLLOW, give_to_owner_of};
 
-/// No line is longer: twelve filters of 512 bytes, escaped, or 400 pseudonyms.
+/// No line is longer: thirteen filters of 512 bytes, escaped, or 400 pseudonyms.
 pub(super) const LINE_MAX: usize = 64 * 1024;
 /// What the first line of all has for the one before.
 pub(super) const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -32,6 +32,23 @@ pub(super) fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     }
     files.sort_unstable();
     Ok(files)
+}
+
+/// The months of a trail before `first`, oldest first; never the newest there is, which the chain goes on from.
+pub(super) fn months_before(directory: &Path, first: &str) -> io::Result<Vec<String>> {
+    let mut files = match files(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        files => files?,
+    };
+    files.pop();
+    let month = |path: PathBuf| Some(path.file_stem()?.to_str()?.strip_prefix("consultations-")?.to_owned());
+    Ok(files.into_iter().filter_map(month).filter(|month| month.as_str() < first).collect())
+}
+
+/// Removes a month.
+pub(super) fn forget(directory: &Path, month: &str) -> io::Result<()> {
+    fs::remove_file(directory.join(format!("consultations-{month}.jsonl")))?;
+    File::open(directory)?.sync_all()
 }
 
 /// Appends an event and syncs it; gives its number.

@@ -136,6 +136,22 @@ fn a_deleted_month_is_shown_by_the_first_number() {
 }
 
 #[test]
+fn a_month_of_the_trail_goes_a_year_after_its_end_and_that_is_written_down() {
+    let state = trail();
+    let months = |now: &str| forget_old(state.path(), at(now)).unwrap();
+    assert_eq!(months("2027-11-30T23:59:59Z"), 0, "a line of that month's last day is not a year old");
+    assert_eq!(months("2027-12-01T00:00:00Z"), 1);
+    assert!(!file(&state, "2026-11").exists() && file(&state, "2026-12").exists());
+    let verified = verify(state.path()).unwrap();
+    assert_eq!((verified.lines, verified.first), (5, 3));
+    let last = fs::read_to_string(file(&state, "2027-12")).unwrap();
+    assert!(last.contains("\"forgotten\"") && last.contains("2026-11"), "{last}");
+    // What was written down today is the newest: it stays although all others go.
+    assert_eq!(months("2029-01-01T00:00:00Z"), 1);
+    assert_eq!(verify(state.path()).unwrap().lines, 2);
+}
+
+#[test]
 fn a_clock_that_goes_back_does_not_go_back_in_the_trail() {
     let state = trail();
     let now = at("2026-11-05T10:00:00Z");
@@ -180,6 +196,7 @@ fn a_line_holds_the_longest_question_and_the_most_persons() {
         subdomains: true,
         client: text.clone(),
         person: text.clone(),
+        device: text.clone(),
         category: text.clone(),
         decision: text.clone(),
         rule: text.clone(),

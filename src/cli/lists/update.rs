@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::{Config, starter};
 use crate::fleet::install::{Reload, reload};
 use crate::fleet::{Ending, FetchLimits, Fetcher, Lock, LockError, Report, UpdateError, Updater};
-use crate::lists::{Catalogue, Image, Problem, Source, compile};
+use crate::lists::{Catalogue, Image, Source, compile};
 use crate::origin::Resolver;
 
 use output::{Watch, say};
@@ -66,7 +66,7 @@ pub fn run(args: &UpdateArgs, config: &Config) -> anyhow::Result<ExitCode> {
     let (rules, lists) = (config.rules.directory.join("lists"), &config.paths.lists);
     let sources = match Catalogue::read_sources(&rules, lists) {
         Ok(sources) => sources,
-        Err(problems) => return wrong(&problems),
+        Err(problems) => return super::wrong(&problems),
     };
     let chosen = match choose(args, &sources) {
         Ok(chosen) => chosen,
@@ -88,12 +88,6 @@ pub fn run(args: &UpdateArgs, config: &Config) -> anyhow::Result<ExitCode> {
         // What went wrong on this machine comes first: the person has to act.
         Ok(if after == ExitCode::SUCCESS { ExitCode::from(code) } else { after })
     })
-}
-
-fn wrong(problems: &[Problem]) -> anyhow::Result<ExitCode> {
-    let mut err = io::stderr().lock();
-    problems.iter().try_for_each(|problem| writeln!(err, "{problem}"))?;
-    Ok(ExitCode::from(super::super::EXIT_USAGE))
 }
 
 /// The sources that are meant.
@@ -186,7 +180,7 @@ fn worse(one: u8, other: u8) -> u8 {
 async fn take_effect(args: &UpdateArgs, config: &Config, rules: &std::path::Path) -> anyhow::Result<ExitCode> {
     let catalogue = match Catalogue::read(rules, &config.paths.lists) {
         Ok(catalogue) => catalogue,
-        Err(problems) => return wrong(&problems),
+        Err(problems) => return super::wrong(&problems),
     };
     let image = &config.paths.image;
     let mut err = io::stderr().lock();
@@ -199,29 +193,33 @@ async fn take_effect(args: &UpdateArgs, config: &Config, rules: &std::path::Path
     if args.no_reload {
         return Ok(ExitCode::SUCCESS);
     }
-    match reload(&config.paths.control_socket, image).await {
-        Reload::NobodyRuns if is_stale => {
-            writeln!(err, "no gateway is running: the lists are in force at its next start")?;
-        }
-        Reload::NobodyRuns | Reload::NotNeeded => {}
+    let outcome = reload(&config.paths.control_socket, Some(image)).await;
+    if is_stale && matches!(outcome, Reload::NobodyRuns) {
+        writeln!(err, "no gateway is running: the lists are in force at its next start")?;
+    }
+    tell(outcome, &mut err)
+}
+
+/// What a running gateway made of it.
+pub fn tell(outcome: Reload, err: &mut impl Write) -> anyhow::Result<ExitCode> {
+    match outcome {
+        Reload::NobodyRuns | Reload::NotNeeded => return Ok(ExitCode::SUCCESS),
         Reload::Done(status) => {
             writeln!(err, "the gateway (process {}) has the rules {} in force", status.pid, status.rules_version)?;
+            return Ok(ExitCode::SUCCESS);
         }
         Reload::Refused(why) => {
             writeln!(err, "the gateway refuses the new rules and keeps the old ones:\n{why}")?;
-            return Ok(ExitCode::FAILURE);
         }
         Reload::Silent => {
             writeln!(err, "the gateway does not say whether it took the lists\n  help: ask it with `ecluse status`")?;
-            return Ok(ExitCode::FAILURE);
         }
         Reload::Forbidden(why) => {
-            let help = "run the update as the gateway's user, or `systemctl reload ecluse`";
+            let help = "run this as the gateway's user, or `systemctl reload ecluse`";
             writeln!(err, "the gateway cannot be told: {why}\n  help: {help}")?;
-            return Ok(ExitCode::FAILURE);
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::FAILURE)
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@ use jiff::tz::TimeZone;
 
 use super::{LogArgs, Places};
 use crate::access::{PersonName, Pseudonym, Timestamp};
-use crate::accesslog::{sealed_folder, ship_dead_lanes, unseal};
+use crate::accesslog::{ShipSettings, sealed_folder, ship_dead_lanes, unseal};
 use crate::audit::Pending;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, StoreKind};
 use crate::gateway::control::ask_status;
-use crate::store::{Embedded, Filter};
+use crate::store::{AnyStore, Filter};
 
 /// People here read the time of the school.
 const ZONE: &str = "Europe/Paris";
@@ -26,7 +26,7 @@ pub fn run(args: LogArgs, config: Option<&Path>, state: Option<&Path>) -> anyhow
         Err(problems) => return Ok(crate::cli::wrong(&problems)),
     };
     let places = Places {
-        store: config.store.directory.clone(),
+        store: AnyStore::open_read_only(&config)?,
         state: config.paths.state.clone(),
         clock: Clock::System,
         zone: TimeZone::get(ZONE).context("the time zone of the school")?,
@@ -62,18 +62,22 @@ async fn bring_in(config: &Config) -> anyhow::Result<()> {
     if !config.journal.directory.exists() {
         return Ok(());
     }
-    let store = Embedded::open(&config.store.directory)?;
-    let shipped = ship_dead_lanes(&config.journal.directory, &store).await;
+    let store = AnyStore::open(config)?;
+    let shipped = ship_dead_lanes(&config.journal.directory, &store, &ShipSettings::of(config)).await;
     match shipped.problems.into_iter().next() {
         None => Ok(()),
         Some(problem) => Err(problem.into()),
     }
 }
 
-/// What the running gateway has not shipped yet. Without one, everything was just brought in.
+/// What the running gateway has not shipped yet. Without one, everything was just brought in; but what the gateways of
+/// others have not shipped to the centre, the centre cannot know.
 async fn pending(config: &Config) -> Pending {
     let now = Clock::System.now();
     match ask_status(&config.paths.control_socket).await {
+        Err(_) if config.store.kind == StoreKind::ClickHouse && !config.role.gateway => {
+            Pending { complete_up_to: None, waiting: Vec::new() }
+        }
         Err(_) => Pending::nothing(now),
         Ok(status) => {
             let figure = |name: &str| status.figures.get(name).copied().unwrap_or(0);

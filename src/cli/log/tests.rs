@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::access::{GatewayName, Row, Stream};
+use crate::store::Embedded;
 use crate::store::suite::{self, sample};
 
 #[derive(Parser)]
@@ -35,7 +36,7 @@ impl Desk {
     fn with_rows() -> (Self, Vec<Row>) {
         let desk = Desk::empty();
         let rows = sample::rows(&mut sample::Dice::seeded(9), Stream::Accesses, 150);
-        desk.block_on(suite::insert(&Embedded::open(&desk.places().store).unwrap(), &rows));
+        desk.block_on(suite::insert(&Embedded::open(&desk.store()).unwrap(), &rows));
         (desk, rows)
     }
 
@@ -43,9 +44,13 @@ impl Desk {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
     }
 
+    fn store(&self) -> PathBuf {
+        self.state.path().join("store")
+    }
+
     fn places(&self) -> Places {
         Places {
-            store: self.state.path().join("store"),
+            store: AnyStore::Embedded(Embedded::open_read_only(&self.store())),
             state: self.state.path().into(),
             clock: Clock::manual("2026-11-25T09:00:00Z".parse().unwrap()),
             zone: TimeZone::get("Europe/Paris").unwrap(),

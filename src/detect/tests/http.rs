@@ -1,7 +1,7 @@
 //! HTTP recognised at every split.
 
-use super::{detected, other};
-use crate::access::Protocol;
+use super::detected;
+use crate::access::{Carrier, Protocol};
 use crate::detect::{Detector, Fault, Signature, Step, detect};
 
 fn http() -> Signature {
@@ -59,7 +59,7 @@ fn other_lines_are_not_http() {
         "\x13BitTorrent protocol",
         "A-METHOD-THAT-IS-LONGER-THAN-ANY-SERVER-TAKES / HTTP/1.1\r\n",
     ] {
-        assert_eq!(detected(line.as_bytes()), other(), "{line:?}");
+        assert_ne!(detected(line.as_bytes()).protocol.carrier(), Carrier::Http, "{line:?}");
     }
 }
 
@@ -80,6 +80,16 @@ fn a_line_without_end_costs_each_byte_once() {
         assert_eq!(detector.look(&line[..end]), Step::Need);
     }
     assert_eq!(detector.conclude(&line, Fault::TooLong), Signature::faulty(Protocol::Http, Fault::TooLong));
+}
+
+#[test]
+fn a_head_without_end_costs_each_byte_once_and_is_http() {
+    let mut head = b"GET / HTTP/1.1\r\nX: ".to_vec();
+    head.resize(super::super::FIRST_BYTES_MAX, b'a');
+    let mut detector = Detector::default();
+    let done = (1..=head.len()).find(|&end| detector.look(&head[..end]) != Step::Need);
+    assert!(done.is_some_and(|end| end < 9000), "{done:?}");
+    assert_eq!(detect(&head), Step::Done(http()));
 }
 
 #[test]

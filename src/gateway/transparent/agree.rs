@@ -5,9 +5,9 @@
 //! this name, it is dialled; else `[transparent] origin_mismatch` says what is. Sites behind many addresses (CDNs) answer
 //! each question differently; by default they are reached all the same, at an address of our own answer.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use crate::access::{Access, Host};
+use crate::access::Access;
 use crate::config::OriginMismatch;
 
 use super::super::reply::Reply;
@@ -25,7 +25,9 @@ pub async fn addresses(
     snapshot.guard.check(dialled).map_err(NoWay::Guarded)?;
     let target = &mut access.target;
     let resolved = way::resolve(gateway, &target.host, target.port).await.map_err(NoWay::Unresolved)?;
-    if resolved.contains(&dialled) || was_given(gateway, &access.client.address, &target.host, dialled) {
+    // However our resolver answers now.
+    let was_given = |name| gateway.was_given(access.client.address, name, dialled.ip());
+    if resolved.contains(&dialled) || (target.port == dialled.port() && target.host.name().is_some_and(was_given)) {
         return Ok(vec![dialled]);
     }
     tracing::debug!(host = %target.host, %dialled, "a name does not have the address dialled");
@@ -41,12 +43,6 @@ pub async fn addresses(
             Err(NoWay::Refused(Box::new(reply.origin_mismatch(access))))
         }
     }
-}
-
-/// Whether our own DNS gave this address to this client for this name: then it is no mismatch, however our resolver
-/// answers now.
-fn was_given(_: &Gateway, _: &IpAddr, _: &Host, _: SocketAddr) -> bool {
-    false
 }
 
 /// The client's network speaks the family that it dialled; the other one is for names that have none of it.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use ::http::HeaderMap;
 use tokio::net::TcpStream;
 
-use crate::access::{Access, Ending, Flags, Host, HostSource, Protocol, Target, Visit};
-use crate::detect::{self, Detected, Prefixed, Signature};
+use crate::access::{Access, Carrier, Ending, Flags, Host, HostSource, Protocol, Target, Visit};
+use crate::detect::{Detected, Signature};
 use crate::metrics::METRICS;
 use crate::policy::RelayPermit;
-use crate::relay::{self, RelayLimits};
+use crate::relay::Side;
 
 use super::super::connection::{ClientConnection, Opened};
 use super::super::origins::Origins;
@@ -17,10 +17,10 @@ use super::super::phase::Phase;
 use super::super::reach::{self, Reached};
 use super::super::record::{Judgement, access_record, decide_anew};
 use super::super::reply::Reply;
-use super::super::tunnel::{ALERT_ACCESS_DENIED, Intents, write_intents};
+use super::super::tunnel::{ALERT_ACCESS_DENIED, Intents, Passing, first_words, unread, write_intents};
 use super::super::way::{self, NoWay, Way};
 use super::super::{Snapshot, judge, parting};
-use super::{Heard, hang_up, listen};
+use super::listen;
 
 /// A client, and what it wants as far as that is known.
 pub struct Flow {
@@ -45,49 +45,43 @@ impl Flow {
         let dialled = connection.dialled.unwrap_or(connection.local);
         let mut target = Target::tunnel(Host::Address(dialled.ip()), dialled.port());
         target.host_source = HostSource::Address;
-        let access = Access {
+        let mut access = Access {
             client: Arc::new(connection.identify(&snapshot)),
             target,
             method: "".into(),
             visit: Visit::Unknown,
             start: connection.gateway.clock.now(),
         };
+        connection.gateway.say_how_sure(&mut access);
         Flow { connection, snapshot, access, client }
     }
 
-    /// Judges the first bytes, dials and relays.
-    pub async fn pass(mut self, detected: Detected) {
+    /// Judges the first bytes and dials. `None`: it has ended without a relay.
+    pub async fn pass(mut self, detected: Detected) -> Option<Passing> {
         let signature = &detected.signature;
         self.learn(signature);
         if self.is_turned_down() {
-            return;
+            return None;
         }
-        let found = self.find_by_first_bytes(signature).await;
-        let (way, permit, judgement) = match found {
+        let (way, permit, judgement) = match self.find_by_first_bytes(signature).await {
             Ok(found) => found,
-            Err(no_way) => return self.refuse(no_way).await,
+            Err(no_way) => {
+                self.refuse(no_way).await;
+                return None;
+            }
         };
         let judged = self.access.target.address;
-        let mut dialled = match self.dial(way, judgement).await {
-            Ok(dialled) => dialled,
-            Err(no_way) => return self.part(matches!(no_way, NoWay::Refused(_))).await,
-        };
+        let mut dialled = self.dial(way, judgement).await?;
         self.tell_of_ech(signature, &dialled.intents);
         // Another address answered than the one that was judged.
         let permit = if self.access.target.address == judged { Some(permit) } else { self.judge_flow(&mut dialled) };
-        match permit {
-            Some(permit) => self.relay(permit, detected, dialled).await,
-            None => {
-                end(&mut dialled.intents, Ending::Answered);
-                self.part(true).await;
-            }
-        }
+        self.go_through(permit, detected, dialled).await
     }
 
     /// Dials for a client that is silent, and listens to both sides until one of them speaks.
-    pub async fn look(mut self) {
+    pub async fn look(mut self) -> Option<Passing> {
         if self.is_turned_down() {
-            return;
+            return None;
         }
         let found = match judge::connection(&self.snapshot, &self.access) {
             Ok(judgement) => self.find_way(judgement).await,
@@ -95,55 +89,43 @@ impl Flow {
         };
         let (way, judgement) = match found {
             Ok(found) => found,
-            Err(no_way) => return self.refuse(no_way).await,
+            Err(no_way) => {
+                self.refuse(no_way).await;
+                return None;
+            }
         };
-        let mut dialled = match self.dial(way, judgement).await {
-            Ok(dialled) => dialled,
-            Err(no_way) => return self.part(matches!(no_way, NoWay::Refused(_))).await,
-        };
-        let (mut client_spoke, mut origin_spoke) = ([0], [0]);
+        let mut dialled = self.dial(way, judgement).await?;
+        let mut client_spoke = [0];
         let limits = self.snapshot.config.limits;
-        let heard = tokio::select! {
+        let detected = tokio::select! {
             biased;
             spoke = self.client.peek(&mut client_spoke) => match spoke {
-                Ok(0) | Err(_) => Heard::Nobody,
+                Ok(0) | Err(_) => None,
                 Ok(_) => listen(&mut self.client, &limits).await,
             },
-            _ = dialled.origin.stream.stream.peek(&mut origin_spoke) => Heard::Silence,
-            () = tokio::time::sleep(limits.keep_alive) => return end(&mut dialled.intents, Ending::TimedOut),
+            // The origin speaks first, and the client waits for it, as with mail.
+            signature = first_words(&dialled.origin.stream.stream, limits.detect) => Some(unread(signature)),
+            () = tokio::time::sleep(limits.keep_alive) => {
+                dialled.intents.end(Ending::TimedOut);
+                return None;
+            }
         };
-        match heard {
-            Heard::Nobody => end(&mut dialled.intents, Ending::ClientClosed),
-            // The origin speaks first: the client waits for it, as with mail.
-            Heard::Silence => self.go_on(silent(), dialled).await,
-            // A name, or HTTP that has many: that is judged as if it had come at once, and perhaps goes elsewhere.
-            Heard::Words(detected) if detected.signature.sni.is_some() => {
-                end(&mut dialled.intents, Ending::Complete);
-                drop(dialled);
-                self.pass(detected).await;
-            }
-            Heard::Words(detected) if detected.signature.protocol == Protocol::Http => {
-                end(&mut dialled.intents, Ending::Complete);
-                drop(dialled);
-                self.serve(detected).await;
-            }
-            Heard::Words(detected) => self.go_on(detected, dialled).await,
+        let Some(detected) = detected else {
+            dialled.intents.end(Ending::ClientClosed);
+            return None;
+        };
+        // A name, or HTTP that has many: that is judged as if it had come at once, and perhaps goes elsewhere.
+        if detected.signature.sni.is_some() {
+            dialled.intents.end(Ending::Complete);
+            drop(dialled);
+            return self.pass(detected).await;
         }
-    }
-
-    /// The row of a client that left before it said anything.
-    pub async fn client_left(mut self) {
-        self.access.target.protocol = Protocol::Silent;
-        let judgement = match judge::connection(&self.snapshot, &self.access) {
-            Ok(judgement) => judgement,
-            Err(judgement) => *judgement,
-        };
-        self.reply().write_ended(&self.access, &judgement, Ending::ClientClosed);
-        self.connection.close(Ending::ClientClosed);
-    }
-
-    /// Somebody spoke to an origin that was dialled already.
-    async fn go_on(mut self, detected: Detected, mut dialled: Dialled) {
+        if detected.signature.protocol.carrier() == Carrier::Http {
+            dialled.intents.end(Ending::Complete);
+            drop(dialled);
+            self.serve(detected).await;
+            return None;
+        }
         self.learn(&detected.signature);
         self.tell_of_ech(&detected.signature, &dialled.intents);
         let permit = match self.hidden_name(&detected.signature) {
@@ -153,14 +135,40 @@ impl Flow {
             }
             None => self.judge_flow(&mut dialled),
         };
-        match permit {
-            Some(permit) => self.relay(permit, detected, dialled).await,
-            None => {
-                METRICS.accesses_refused.add(1);
-                end(&mut dialled.intents, Ending::Answered);
-                self.part(true).await;
-            }
-        }
+        self.go_through(permit, detected, dialled).await
+    }
+
+    /// The row of a client that left before it said anything.
+    pub fn client_left(mut self) {
+        self.access.target.protocol = Protocol::Silent;
+        let judgement = match judge::connection(&self.snapshot, &self.access) {
+            Ok(judgement) => judgement,
+            Err(judgement) => *judgement,
+        };
+        self.reply().write_ended(&self.access, &judgement, Ending::ClientClosed);
+        self.connection.close(Ending::ClientClosed);
+    }
+
+    /// The last word of policy on an origin that has been dialled.
+    async fn go_through(
+        self,
+        permit: Option<RelayPermit>,
+        detected: Detected,
+        mut dialled: Dialled,
+    ) -> Option<Passing> {
+        let Some(permit) = permit else {
+            METRICS.accesses_refused.add(1);
+            dialled.intents.end(Ending::Answered);
+            drop(dialled);
+            self.part(true).await;
+            return None;
+        };
+        METRICS.accesses_tunnelled.add(1);
+        let Dialled { origin, intents, .. } = dialled;
+        let idle = self.snapshot.config.limits.tunnel_idle;
+        let client = Side { first: detected.bytes, stream: self.client };
+        let taken = self.connection.taken;
+        Some(Passing { permit, client, origin: origin.stream.stream, idle, intents, taken })
     }
 
     fn learn(&mut self, signature: &Signature) {
@@ -223,29 +231,28 @@ impl Flow {
         Some(self.reply().hidden_name(&self.access))
     }
 
-    /// Writes both intents and dials. An error has its rows.
-    async fn dial(&mut self, way: Way, judgement: Judgement) -> Result<Dialled, NoWay> {
+    /// Writes both intents and dials. `None`: the rows are written and the client has been told.
+    async fn dial(&mut self, way: Way, judgement: Judgement) -> Option<Dialled> {
         let intents = match write_intents(&self.connection, &self.access, &judgement, &way) {
             Ok(intents) => intents,
-            Err(no_way) => return Err(self.write_refused(no_way)),
+            Err(no_way) => {
+                self.write_refused(no_way);
+                return None;
+            }
         };
         let both = (&intents.access, &intents.connection);
         match reach::reach(&self.connection, &self.snapshot, &mut self.access, way, both).await {
-            Ok(origin) => Ok(Dialled { origin, judgement, intents }),
+            Ok(origin) => Some(Dialled { origin, judgement, intents }),
             Err(no_way) => {
                 let ending = no_way.ending();
-                let is_refusal = matches!(no_way, NoWay::Refused(_) | NoWay::Guarded(_));
-                if is_refusal {
-                    let judgement = self.reply().wordless(&self.access, no_way);
-                    self.decide_anew(&intents, &judgement);
-                    intents.connection.flow.finish(None, ending);
-                    intents.access.finish(None, ending);
-                    return Err(NoWay::Refused(Box::new(judgement)));
+                let refuses = is_refusal(&no_way);
+                let last = self.reply().wordless(&self.access, no_way);
+                if refuses {
+                    self.decide_anew(&intents, &last);
                 }
-                METRICS.accesses_failed.add(1);
                 intents.connection.flow.finish(None, ending);
                 intents.access.finish(None, ending);
-                Err(no_way)
+                None
             }
         }
     }
@@ -264,8 +271,14 @@ impl Flow {
     fn note(&self, dialled: &mut Dialled, judgement: Judgement) {
         let judgement = judgement.after(&dialled.judgement);
         self.decide_anew(&dialled.intents, &judgement);
-        let action = judgement.action;
-        dialled.intents.connection.flow.amend(|record| record.action = action);
+        let (action, help_line) = (judgement.action, judgement.duties.help_line);
+        dialled.intents.connection.flow.amend(|record| {
+            record.action = action;
+            // The first bytes named what the address did not.
+            if help_line {
+                record.strip_help_line();
+            }
+        });
         dialled.judgement = judgement;
     }
 
@@ -277,69 +290,44 @@ impl Flow {
         });
     }
 
-    async fn relay(self, permit: RelayPermit, detected: Detected, dialled: Dialled) {
-        METRICS.accesses_tunnelled.add(1);
-        let Dialled { origin, mut intents, .. } = dialled;
-        let idle = self.snapshot.config.limits.tunnel_idle;
-        let Flow { connection, client, snapshot, .. } = self;
-        // It may last for hours: rules that were replaced do not stay in memory for it.
-        drop(snapshot);
-        let client = Prefixed::new(detected.bytes, client);
-        let counts = intents.access.counts().clone();
-        let limits = RelayLimits { idle, total: None };
-        let ended = relay::relay(permit, client, origin.stream.stream, limits, &counts).await;
-        end(&mut intents, ended.ending());
-        drop(intents);
-        drop(connection);
-    }
-
     /// HTTP of a client that was silent at first.
     async fn serve(self, detected: Detected) {
         let limits = self.snapshot.config.limits;
-        let ClientConnection { gateway, client, local, taken, dialled, .. } = self.connection;
+        let ClientConnection { gateway, client, local, taken, row, dialled, .. } = self.connection;
         let origins = Origins::new(&gateway.idle_links, limits.flows);
-        let opened = Opened { gateway, ends: (client, local), taken, origins, inside: None, dialled };
+        let opened = Opened { gateway, ends: (client, local), taken, origins, row, inside: None, dialled };
         opened.serve_boxed(self.client, detected.bytes, limits).await;
     }
 
     /// It is not to be, and no intent was written: the row, and the word.
     async fn refuse(self, no_way: NoWay) {
-        let no_way = self.write_refused(no_way);
-        self.part(matches!(no_way, NoWay::Refused(_) | NoWay::Guarded(_))).await;
+        let refuses = is_refusal(&no_way);
+        self.write_refused(no_way);
+        self.part(refuses).await;
     }
 
-    fn write_refused(&self, no_way: NoWay) -> NoWay {
+    fn write_refused(&self, no_way: NoWay) {
         let ending = no_way.ending();
-        let is_refusal = matches!(no_way, NoWay::Refused(_) | NoWay::Guarded(_));
         let judgement = self.reply().wordless(&self.access, no_way);
         self.reply().write_ended(&self.access, &judgement, ending);
         self.connection.close(ending);
-        if is_refusal { NoWay::Refused(Box::new(judgement)) } else { NoWay::Untraceable }
     }
 
     /// Says no in the client's own language. Where it was no refusal, a reset says that there is no connection.
     async fn part(self, is_refusal: bool) {
         let Flow { connection, client, access, .. } = self;
-        match access.target.protocol {
-            Protocol::Tls if is_refusal => parting::say_goodbye(client, &ALERT_ACCESS_DENIED).await,
-            _ => hang_up(client),
+        match access.target.protocol.carrier() {
+            Carrier::Tls if is_refusal => parting::say_goodbye(client, &ALERT_ACCESS_DENIED).await,
+            _ => parting::hang_up(client),
         }
         drop(connection);
     }
 
     fn reply(&self) -> Reply<'_> {
-        Reply::new(&self.connection.gateway, &self.snapshot, &HeaderMap::new())
+        Reply::on(&self.connection, &self.snapshot, &HeaderMap::new())
     }
 }
 
-/// Both rows end alike: such an access is nothing but its bytes.
-fn end(intents: &mut Intents, ending: Ending) {
-    intents.access.if_dropped(ending);
-    intents.connection.flow.if_dropped(ending);
-}
-
-/// The origin spoke first.
-fn silent() -> Detected {
-    let signature = Signature::of(Protocol::Silent);
-    Detected { signature, bytes: bytes::Bytes::new(), stop: detect::Stop::TimedOut }
+fn is_refusal(no_way: &NoWay) -> bool {
+    matches!(no_way, NoWay::Refused(_) | NoWay::Guarded(_))
 }

@@ -16,13 +16,15 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::access::Protocol;
+use crate::access::Carrier;
 use crate::config::Limits;
 use crate::detect::{self, Detected};
+use crate::tasks;
 
 use super::Snapshot;
 use super::allowances::Standing;
 use super::connection::{ClientConnection, Opened};
+use super::parting::hang_up;
 use super::phase::Phase;
 
 pub use agree::addresses;
@@ -35,17 +37,17 @@ pub async fn serve(opened: Opened, mut client: TcpStream, limits: Limits) {
         hang_up(client);
         return opened.connection(Phase::new()).turn_away();
     }
-    let heard = hear(&mut client, snapshot.config.transparent.silence, &limits).await;
-    if let Heard::Words(detected) = heard {
-        if detected.signature.protocol == Protocol::Http {
+    let passing = match hear(&mut client, snapshot.config.transparent.silence, &limits).await {
+        Heard::Words(detected) if detected.signature.protocol.carrier() == Carrier::Http => {
             return opened.serve(client, detected.bytes, &limits).await;
         }
-        return Flow::new(opened, snapshot, client).pass(detected).await;
-    }
-    let flow = Flow::new(opened, snapshot, client);
-    match heard {
-        Heard::Silence => Box::pin(flow.look()).await,
-        Heard::Words(_) | Heard::Nobody => flow.client_left().await,
+        Heard::Words(detected) => Box::pin(Flow::new(opened, snapshot, client).pass(detected)).await,
+        Heard::Silence => Box::pin(Flow::new(opened, snapshot, client).look()).await,
+        Heard::Nobody => return Flow::new(opened, snapshot, client).client_left(),
+    };
+    // In a task of its own: it may last for hours, and this one is large.
+    if let Some(passing) = passing {
+        tasks::spawn("flow", passing.relay());
     }
 }
 
@@ -62,26 +64,17 @@ async fn hear(client: &mut TcpStream, silence: Duration, limits: &Limits) -> Hea
     match tokio::time::timeout(silence, client.peek(&mut byte)).await {
         Err(_) => Heard::Silence,
         Ok(Ok(0) | Err(_)) => Heard::Nobody,
-        Ok(Ok(_)) => listen(client, limits).await,
+        Ok(Ok(_)) => listen(client, limits).await.map_or(Heard::Nobody, Heard::Words),
     }
 }
 
-/// Reads on from the first byte until the protocol is known.
-async fn listen(client: &mut TcpStream, limits: &Limits) -> Heard {
-    match detect::read_first_bytes(client, limits.detect, detect::FIRST_BYTES_MAX).await {
-        Ok(detected) => Heard::Words(detected),
-        Err(_) => Heard::Nobody,
-    }
+/// Reads on from the first byte until the protocol is known; `None` where the client broke off.
+async fn listen(client: &mut TcpStream, limits: &Limits) -> Option<Detected> {
+    detect::read_first_bytes(client, limits.detect, detect::FIRST_BYTES_MAX).await.ok()
 }
 
 /// The address from which the origin is to be reached, where that is not ours.
 pub fn source(connection: &ClientConnection, snapshot: &Snapshot) -> Option<IpAddr> {
     let keeps = snapshot.config.transparent.keep_client_address && connection.dialled.is_some();
     keeps.then(|| connection.client.ip().to_canonical())
-}
-
-/// Resets the connection: the only word that everybody understands.
-fn hang_up(client: TcpStream) {
-    // A socket that cannot be told so is closed all the same.
-    let _ = client.set_zero_linger();
 }

@@ -34,6 +34,7 @@ use crate::matcher::MAX_LISTS;
 use super::Problem;
 use super::input::{ListInput, Part, PartText};
 use super::parse::LineKind;
+use super::urgent::{self, Urgent};
 
 use stamp::Stamp;
 use written::Written;
@@ -116,17 +117,24 @@ pub struct Catalogue {
     pub sources: Vec<Source>,
     /// Worth saying, not worth stopping for: an optional source that is absent, a folder that could not be read.
     pub notes: Vec<Problem>,
+    /// The urgent changes, which a compile merges. They are no part of the fingerprint: they want no compile.
+    pub urgent: Urgent,
     pub(super) inputs: Vec<ListInput>,
     fingerprint: [u8; 32],
 }
 
 impl Catalogue {
-    /// Reads every `*.toml` of `dir` and looks what is there; reads no list. A `dir` that is absent is empty.
+    /// Reads every `*.toml` of `dir` and looks what is there; reads no list. A `dir` that is absent is empty. Of them
+    /// `urgent.toml` holds the [`Urgent`] changes.
     pub fn read(dir: &Path, downloaded: &Path) -> Result<Catalogue, Vec<Problem>> {
         let mut reader = Reader::new(downloaded);
         match toml_files(dir) {
             Ok(files) => files.iter().for_each(|file| reader.read(file)),
             Err(error) => reader.problems.push(unreadable(dir, &error)),
+        }
+        match Urgent::read(dir) {
+            Ok(urgent) => reader.add_urgent(urgent),
+            Err(problems) => reader.problems.extend(problems),
         }
         reader.check_sources(dir);
         reader.check_names(dir);
@@ -165,6 +173,7 @@ fn toml_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
     let paths: Result<Vec<PathBuf>, _> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
     let mut files: Vec<PathBuf> =
         paths?.into_iter().filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
+    files.retain(|file| file.file_name().is_none_or(|name| name != urgent::FILE));
     files.sort();
     Ok(files)
 }
@@ -172,6 +181,7 @@ fn toml_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
 struct Reader<'a> {
     downloaded: &'a Path,
     sources: Vec<Source>,
+    urgent: Urgent,
     inputs: Vec<ListInput>,
     problems: Vec<Problem>,
     notes: Vec<Problem>,
@@ -184,6 +194,7 @@ impl<'a> Reader<'a> {
         Reader {
             downloaded,
             sources: Vec::new(),
+            urgent: Urgent::default(),
             inputs: Vec::new(),
             problems: Vec::new(),
             notes: Vec::new(),
@@ -261,6 +272,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// By their categories' own names, whatever links call them.
+    fn add_urgent(&mut self, mut urgent: Urgent) {
+        let aliases = || self.inputs.iter().flat_map(|i| i.aliases.iter().map(|(_, alias)| (alias, &i.category)));
+        for name in urgent.entries.iter_mut().flat_map(|entry| &mut entry.categories) {
+            if let Some((_, category)) = aliases().find(|(alias, _)| *alias == name) {
+                *name = category.clone();
+            }
+        }
+        self.inputs.extend(urgent.inputs());
+        self.urgent = urgent;
+    }
+
     /// A fetched list has its place under the source's name, and at its path.
     fn check_sources(&mut self, dir: &Path) {
         let fetched: Vec<&Source> = self.sources.iter().filter(|source| source.upstream.is_some()).collect();
@@ -292,8 +315,9 @@ impl<'a> Reader<'a> {
     }
 
     fn finish(self) -> Catalogue {
-        let fingerprint = self.stamp.finish();
-        Catalogue { sources: self.sources, notes: self.notes, inputs: self.inputs, fingerprint }
+        let Reader { sources, urgent, inputs, notes, stamp, .. } = self;
+        let fingerprint = stamp.finish();
+        Catalogue { sources, notes, urgent, inputs, fingerprint }
     }
 }
 

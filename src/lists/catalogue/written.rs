@@ -9,6 +9,7 @@ use toml::Spanned;
 use crate::access::{CategoryName, ListName};
 
 use super::super::input::ListInput;
+use super::super::urgent;
 use super::{Format, Problem, Upstream};
 
 #[derive(Deserialize)]
@@ -89,6 +90,10 @@ fn faults(written: &Written) -> Vec<Fault> {
     if written.name.is_empty() || written.name.starts_with('.') || !written.name.chars().all(plain) {
         let help = "a source's name has letters, digits, `-`, `_` and `.`, and does not begin with a `.`";
         faults.push((format!("`{}` is no name for a source", written.name), help));
+    }
+    if written.name == urgent::SOURCE {
+        let help = "give the source another name: the lists of `urgent.toml` are called so";
+        faults.push((format!("the name `{}` is taken", written.name), help));
     }
     if written.path.is_empty() {
         faults.push(("`path` is empty".to_owned(), "give the file or folder of the list"));

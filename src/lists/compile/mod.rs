@@ -20,9 +20,8 @@ use crate::matcher::names::hash::Seed;
 
 use super::image::{self, Damage, Description, Image, ImageError, Kind, Section};
 use super::input::{ListInput, Part, PartText};
-use super::meta::ListFiles;
 use super::parse::LineKind;
-use super::{Catalogue, Format, ListMeta, Problem};
+use super::{Catalogue, Format, ListMeta, Problem, Urgent};
 
 use gather::Gathered;
 use names::NamesError;
@@ -100,14 +99,14 @@ impl<'a> ListText<'a> {
 
 /// Compiles every list of the catalogue into the image `out`: written aside, synced, renamed.
 pub fn compile(catalogue: &Catalogue, out: &Path) -> Result<CompileReport, CompileError> {
-    let Compiled { description, sections, mut report } = compile_inputs(&catalogue.inputs)?;
+    let Compiled { description, sections, mut report } = compile_inputs(&catalogue.inputs, &catalogue.urgent)?;
     report.bytes = replace(out, |file| image::write(file, &description, &sections, catalogue.fingerprint()))?;
     Ok(report)
 }
 
 pub(super) fn compile_texts(lists: &[ListText<'_>]) -> Result<Vec<u8>, CompileError> {
     let inputs: Vec<ListInput> = lists.iter().map(input_of).collect();
-    let Compiled { description, sections, .. } = compile_inputs(&inputs)?;
+    let Compiled { description, sections, .. } = compile_inputs(&inputs, &Urgent::default())?;
     let mut bytes = Vec::new();
     image::write(&mut bytes, &description, &sections, [0; 32])
         .map_err(|source| CompileError::Write { path: PathBuf::new(), source })?;
@@ -173,14 +172,14 @@ struct Compiled {
     report: CompileReport,
 }
 
-fn compile_inputs(inputs: &[ListInput]) -> Result<Compiled, CompileError> {
+fn compile_inputs(inputs: &[ListInput], urgent: &Urgent) -> Result<Compiled, CompileError> {
     if inputs.len() > MAX_LISTS {
         return Err(CompileError::TooManyLists(inputs.len()));
     }
     let codebook = CodebookBuilder::learn(sample(inputs).iter().map(String::as_str));
     for attempt in 0..ATTEMPTS {
         let gathered = gather::gather(inputs, Seed::nth(attempt), &codebook)?;
-        match assemble(inputs, gathered, &codebook) {
+        match assemble(inputs, urgent, gathered, &codebook) {
             Err(NamesError::Collision) => {}
             Err(NamesError::Fatal(error)) => return Err(error),
             Ok(compiled) => return Ok(compiled),
@@ -202,7 +201,12 @@ fn sample(inputs: &[ListInput]) -> Vec<String> {
     names
 }
 
-fn assemble(inputs: &[ListInput], gathered: Gathered, codebook: &CodebookBuilder) -> Result<Compiled, NamesError> {
+fn assemble(
+    inputs: &[ListInput],
+    urgent: &Urgent,
+    gathered: Gathered,
+    codebook: &CodebookBuilder,
+) -> Result<Compiled, NamesError> {
     let Gathered {
         seed,
         mut records,
@@ -231,7 +235,7 @@ fn assemble(inputs: &[ListInput], gathered: Gathered, codebook: &CodebookBuilder
     totals.networks = address_sections.distinct;
     totals.expressions = expressions.len() as u64;
     totals.sets = sets.len() as u64;
-    let description = describe(inputs, &counts);
+    let description = describe(inputs, urgent, &counts);
     let json = |value: Result<Vec<u8>, serde_json::Error>| value.map_err(|_| CompileError::TooLarge);
     let section = |kind, bytes| Section { kind, bytes };
     let sections = vec![
@@ -276,40 +280,18 @@ impl Counts {
     }
 }
 
-fn describe(inputs: &[ListInput], counts: &Counts) -> Description {
+fn describe(inputs: &[ListInput], urgent: &Urgent, counts: &Counts) -> Description {
     let lists = inputs.iter().enumerate().map(|(i, input)| ListMeta {
-        name: input.name.clone(),
-        category: input.category.clone(),
-        aliases: input.aliases.iter().map(|(name, _)| name.clone()).collect(),
-        origin: input.origin.clone(),
-        licence: input.licence.clone(),
-        attribution: input.attribution.clone(),
-        source_date: input.source_date.clone(),
-        usage: input.usage,
         entries: counts.names[i] + counts.urls[i] + counts.networks[i] + counts.expressions[i] + counts.rules[i],
         names: counts.names[i],
         urls: counts.urls[i],
         expressions: counts.expressions[i],
         networks: counts.networks[i],
         rules: counts.rules[i],
-        files: files_of(input),
+        ..ListMeta::of_input(input)
     });
     let aliases = inputs.iter().flat_map(|i| i.aliases.iter().map(|(_, alias)| (alias.clone(), i.category.clone())));
-    Description { lists: lists.collect(), category_aliases: aliases.collect() }
-}
-
-fn files_of(input: &ListInput) -> ListFiles {
-    let mut files = ListFiles::default();
-    for part in &input.parts {
-        let places: &mut [&mut String] = match part.kind {
-            LineKind::Domain | LineKind::Hosts | LineKind::Network => &mut [&mut files.names],
-            LineKind::Url => &mut [&mut files.urls],
-            LineKind::Expression => &mut [&mut files.expressions],
-            LineKind::Rule => &mut [&mut files.names, &mut files.rules],
-        };
-        places.iter_mut().for_each(|place| (*place).clone_from(&part.file));
-    }
-    files
+    Description { lists: lists.collect(), category_aliases: aliases.collect(), urgent: urgent.entries.clone() }
 }
 
 #[cfg(test)]

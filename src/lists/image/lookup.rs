@@ -3,43 +3,60 @@
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
-use crate::access::{EntryRef, Host};
+use crate::access::Host;
 use crate::matcher::addresses::{AddressHit, AddressTable};
 use crate::matcher::names::codebook::Codebook;
-use crate::matcher::names::exact::{Confirmation, NameLines, NameTexts};
+use crate::matcher::names::exact::{Confirmation, NameTexts};
 use crate::matcher::names::hash::Seed;
 use crate::matcher::names::{Hit, NameTable};
-use crate::matcher::patterns::Expression;
 use crate::matcher::urls::{UrlHit, UrlTable};
 use crate::matcher::{Candidate, ListId, ListMatches, SetNumber, site_of};
 
-use super::{Image, Kind, Spill, UNCONFIRMED};
+use super::super::urgent::Width;
+use super::{Image, Kind, url_width};
 
 impl Image {
     /// Every list with an entry that covers the candidate: its name or a parent, its address, a prefix of its URL, an
-    /// expression. Allocates nothing for a miss.
+    /// expression; after the urgent changes. Allocates nothing for a miss.
     pub fn matches(&self, candidate: &Candidate) -> ListMatches {
+        let Some(overlay) = &self.overlay else { return self.matches_where(candidate, |lists, _| lists) };
+        let said = overlay.about(candidate);
+        let mut found = self.matches_where(candidate, |lists, width| overlay.left(&said, lists, width));
+        overlay.additions(&said).for_each(|(lists, _)| found.union_with(&lists));
+        found
+    }
+
+    /// `left` says which lists of an entry count, given how narrow it is.
+    #[inline]
+    fn matches_where(&self, candidate: &Candidate, left: impl Fn(ListMatches, Width) -> ListMatches) -> ListMatches {
         let mut found = ListMatches::EMPTY;
         let may_have_urls = match candidate.target() {
-            Host::Name(name) => self.match_names(name.as_str(), &mut found),
+            Host::Name(name) => self.match_names(name.as_str(), &mut found, &left),
             Host::Address(address) => {
-                found = self.matches_address(*address);
+                self.visit_networks(*address, |hit| found.union_with(&left(self.set(hit.set), 0)));
                 true
             }
         };
         if may_have_urls && !candidate.path().is_empty() {
-            self.visit_urls(candidate, |hit| found.union_with(&self.set(hit.set)));
+            self.visit_urls(candidate, |hit| found.union_with(&left(self.set(hit.set), url_width(candidate, &hit))));
         }
-        self.patterns.find(candidate.text(), candidate.host_text().len(), |list, _| found.insert(list));
+        let alone = |list| left(std::iter::once(list).collect(), 0);
+        self.patterns.find(candidate.text(), candidate.host_text().len(), |list, _| found.union_with(&alone(list)));
         if !self.rules.is_empty() {
-            self.apply_rules(candidate, may_have_urls, &mut found);
+            self.apply_rules(candidate, may_have_urls, &mut found, alone);
         }
         found
     }
 
     /// What ad blockers' rules refuse of a request; what their exceptions let through is in none of their lists, not
     /// even by its host.
-    fn apply_rules(&self, candidate: &Candidate, has_host_rules: bool, found: &mut ListMatches) {
+    fn apply_rules(
+        &self,
+        candidate: &Candidate,
+        has_host_rules: bool,
+        found: &mut ListMatches,
+        left: impl Fn(ListId) -> ListMatches,
+    ) {
         let Some(names) = self.names() else { return };
         let Some(request) = candidate.request() else {
             // Of a host alone the rules know its name, and so do exceptions.
@@ -51,9 +68,9 @@ impl Image {
         let mut important = ListMatches::EMPTY;
         self.rules.refusals(&request, has_host_rules, names.seed(), |line, is_important| {
             if let Some(list) = ListId::new(usize::from(line.list)) {
-                found.insert(list);
+                found.union_with(&left(list));
                 if is_important {
-                    important.insert(list);
+                    important.union_with(&left(list));
                 }
             }
         });
@@ -64,10 +81,15 @@ impl Image {
         }
     }
 
+    /// Whether an answer may depend on who asks and what for: [`Candidate::with_context`] is worth its while.
+    pub fn asks_for_context(&self) -> bool {
+        !self.rules.is_empty()
+    }
+
     /// Whether the host itself, or a parent, is a name of a list.
     pub fn lists_name(&self, host: &str) -> bool {
         let mut found = ListMatches::EMPTY;
-        self.match_names(host, &mut found);
+        self.match_names(host, &mut found, &|lists, _| lists);
         !found.is_empty()
     }
 
@@ -81,52 +103,34 @@ impl Image {
         candidate.request().is_some_and(|request| self.rules.exception(&request, true, seed).is_some())
     }
 
-    /// Every list with that address or a network around it.
+    /// Every list with that address or a network around it, after the urgent changes.
     pub fn matches_address(&self, address: IpAddr) -> ListMatches {
         let mut found = ListMatches::EMPTY;
-        self.visit_networks(address, |hit| found.union_with(&self.set(hit.set)));
+        let Some(overlay) = &self.overlay else {
+            self.visit_networks(address, |hit| found.union_with(&self.set(hit.set)));
+            return found;
+        };
+        let said = overlay.about_address(address);
+        self.visit_networks(address, |hit| found.union_with(&overlay.left(&said, self.set(hit.set), 0)));
+        overlay.additions(&said).for_each(|(lists, _)| found.union_with(&lists));
         found
-    }
-
-    /// The most specific entry of `list` that covers the candidate: the longest URL, else the longest name, else the
-    /// narrowest network, else an expression. Slow: for refusals and explanations.
-    pub fn entry(&self, list: ListId, candidate: &Candidate) -> Option<EntryRef> {
-        self.url_entry(list, candidate)
-            .or_else(|| match candidate.target() {
-                Host::Name(name) => self.name_entry(list, name.as_str()),
-                Host::Address(address) => self.entry_for_address(list, *address),
-            })
-            .or_else(|| self.expression_entry(list, candidate))
-            .or_else(|| self.rule_entry(list, candidate))
-    }
-
-    /// The narrowest network of `list` around the address.
-    pub fn entry_for_address(&self, list: ListId, address: IpAddr) -> Option<EntryRef> {
-        let mut narrowest: Option<AddressHit> = None;
-        self.visit_networks(address, |hit| {
-            if self.set(hit.set).contains(list) {
-                narrowest = Some(hit);
-            }
-        });
-        let hit = narrowest?;
-        let lines = self.section(Kind::AddressLines);
-        let count = AddressTable::view(self.section(Kind::Addresses))?.len();
-        let line = Spill::line(lines, count, hit.number, self.set(hit.set).rank(list))?;
-        let single = hit.network.prefix_len() == hit.network.max_prefix_len();
-        let text = if single { hit.network.addr().to_string() } else { hit.network.to_string() };
-        Some(EntryRef { text, file: self.list(list)?.files.names.clone(), line })
     }
 
     /// Collects the lists of the host's names; says whether its URLs are worth a look.
     #[inline]
-    fn match_names(&self, host: &str, found: &mut ListMatches) -> bool {
+    fn match_names(
+        &self,
+        host: &str,
+        found: &mut ListMatches,
+        left: &impl Fn(ListMatches, Width) -> ListMatches,
+    ) -> bool {
         let Some(table) = NameTable::view(self.section(Kind::Names)) else { return false };
         let mut has_urls = false;
         table.walk(host, |hit| {
             // Rules hold for what is below their host; URLs of another site are none of ours, which is seen later.
             has_urls |= hit.slot.has_urls();
             if hit.slot.set() != 0 && self.counts(&table, &hit, host) {
-                found.union_with(&self.set(hit.slot.set()));
+                found.union_with(&left(self.set(hit.slot.set()), host.len() - hit.start));
             }
         });
         has_urls
@@ -141,13 +145,13 @@ impl Image {
         confirmation != Confirmation::Other
     }
 
-    fn confirm(&self, table: &NameTable<'_>, hit: &Hit, host: &str) -> Confirmation {
+    pub(super) fn confirm(&self, table: &NameTable<'_>, hit: &Hit, host: &str) -> Confirmation {
         let Some(codebook) = Codebook::view(self.section(Kind::Codebook)) else { return Confirmation::Damaged };
         let (index, texts) = (self.section(Kind::NameIndex), self.section(Kind::NameTexts));
         NameTexts { codebook, index, texts }.confirm(table, hit, &host[hit.start..])
     }
 
-    fn visit_urls<'a>(&'a self, candidate: &Candidate, visit: impl FnMut(UrlHit<'a>)) {
+    pub(super) fn visit_urls<'a>(&'a self, candidate: &Candidate, visit: impl FnMut(UrlHit<'a>)) {
         let tables = (NameTable::view(self.section(Kind::Names)), UrlTable::view(self.section(Kind::Urls)));
         if let (Some(names), Some(urls)) = tables
             && !urls.is_empty()
@@ -157,7 +161,7 @@ impl Image {
         }
     }
 
-    fn visit_networks(&self, address: IpAddr, visit: impl FnMut(AddressHit)) {
+    pub(super) fn visit_networks(&self, address: IpAddr, visit: impl FnMut(AddressHit)) {
         if let (Some(table), Host::Address(address)) =
             (AddressTable::view(self.section(Kind::Addresses)), address.into())
         {
@@ -165,72 +169,11 @@ impl Image {
         }
     }
 
-    fn set(&self, number: SetNumber) -> ListMatches {
+    pub(super) fn set(&self, number: SetNumber) -> ListMatches {
         self.known_set(number).unwrap_or_default()
     }
 
-    fn known_set(&self, number: SetNumber) -> Option<ListMatches> {
+    pub(super) fn known_set(&self, number: SetNumber) -> Option<ListMatches> {
         self.section(Kind::Sets).as_chunks().0.get(usize::from(number)).map(ListMatches::from_bytes)
-    }
-
-    fn url_entry(&self, list: ListId, candidate: &Candidate) -> Option<EntryRef> {
-        if candidate.path().is_empty() {
-            return None;
-        }
-        let mut longest: Option<UrlHit<'_>> = None;
-        self.visit_urls(candidate, |hit| {
-            if self.set(hit.set).contains(list) {
-                longest = Some(hit);
-            }
-        });
-        let hit = longest?;
-        let count = UrlTable::view(self.section(Kind::Urls))?.len();
-        let line = Spill::line(self.section(Kind::UrlLines), count, hit.number, self.set(hit.set).rank(list))?;
-        let text = String::from_utf8_lossy(hit.text).into_owned();
-        Some(EntryRef { text, file: self.list(list)?.files.urls.clone(), line })
-    }
-
-    fn name_entry(&self, list: ListId, host: &str) -> Option<EntryRef> {
-        let table = NameTable::view(self.section(Kind::Names))?;
-        let mut longest: Option<(Hit, Confirmation)> = None;
-        table.walk(host, |hit| {
-            if self.set(hit.slot.set()).contains(list) {
-                match self.confirm(&table, &hit, host) {
-                    Confirmation::Other => {}
-                    confirmation => longest = Some((hit, confirmation)),
-                }
-            }
-        });
-        let (hit, confirmation) = longest?;
-        let lines = NameLines { index: self.section(Kind::LineIndex), numbers: self.section(Kind::LineNumbers) };
-        let rank = self.set(hit.slot.set()).rank(list);
-        let line = lines.line_number(&table, &hit, rank, |set| self.known_set(set))?;
-        let mut text = host[hit.start..].to_owned();
-        if confirmation == Confirmation::Damaged {
-            text.push_str(UNCONFIRMED);
-        }
-        Some(EntryRef { text, file: self.list(list)?.files.names.clone(), line })
-    }
-
-    fn rule_entry(&self, list: ListId, candidate: &Candidate) -> Option<EntryRef> {
-        let mut first: Option<&Expression> = None;
-        self.rules.refusals(&candidate.request()?, true, self.names()?.seed(), |line, _| {
-            if usize::from(line.list) == list.index() && first.is_none_or(|first| line.line < first.line) {
-                first = Some(line);
-            }
-        });
-        let Expression { text, line, .. } = first?;
-        Some(EntryRef { text: text.clone(), file: self.list(list)?.files.rules.clone(), line: *line })
-    }
-
-    fn expression_entry(&self, list: ListId, candidate: &Candidate) -> Option<EntryRef> {
-        let mut first: Option<(u32, String)> = None;
-        self.patterns.find(candidate.text(), candidate.host_text().len(), |of, expression| {
-            if of == list && first.as_ref().is_none_or(|(line, _)| expression.line < *line) {
-                first = Some((expression.line, expression.text.clone()));
-            }
-        });
-        let (line, text) = first?;
-        Some(EntryRef { text, file: self.list(list)?.files.expressions.clone(), line })
     }
 }

@@ -41,7 +41,7 @@
 //!
 //! | kind | hot | inside |
 //! |---|---|---|
-//! | lists | yes | JSON: the lists' descriptions in the order of their numbers, and the aliases of categories |
+//! | lists | yes | JSON: the lists' descriptions in the order of their numbers, the aliases of categories, and the urgent changes that were merged (absent: none) |
 //! | sets | yes | 64 bytes each: the sets of lists by number, a bit per list; number 0 is the empty set |
 //! | names | yes | [`crate::matcher::names`] |
 //! | addresses | yes | [`crate::matcher::addresses`] |
@@ -58,6 +58,7 @@
 //! An image is written aside, synced and renamed; it is never changed in place, because whoever has it mapped would
 //! read half of each, or be killed by a shortened file. A new image is a new file.
 
+mod entries;
 mod layout;
 mod lookup;
 mod map;
@@ -66,18 +67,21 @@ mod spill;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{CategoryName, ListName};
 use crate::matcher::addresses::AddressTable;
 use crate::matcher::names::NameTable;
 use crate::matcher::names::codebook::Codebook;
+use crate::matcher::names::hash::Seed;
 use crate::matcher::patterns::{Expression, PatternSet};
 use crate::matcher::rules::RuleSet;
-use crate::matcher::urls::UrlTable;
-use crate::matcher::{ListId, ListMatches, MAX_LISTS};
+use crate::matcher::urls::{UrlHit, UrlTable};
+use crate::matcher::{Candidate, ListId, ListMatches, MAX_LISTS, site_of};
 
-use super::{CompileError, ListMeta, ListText};
+use super::urgent::{self, Lists, Overlay, Urgent, UrgentEntry, Width};
+use super::{CompileError, ListMeta, ListText, Problem};
 
 pub use layout::Kind;
 pub(super) use layout::{Section, write};
@@ -131,6 +135,8 @@ pub struct Image {
     rules: RuleSet,
     /// The lists of ad blockers: their exceptions hold for all of them.
     with_rules: ListMatches,
+    /// The urgent changes, merged or over the image.
+    overlay: Option<Overlay>,
     unconfirmed: AtomicU64,
 }
 
@@ -140,6 +146,9 @@ pub(super) struct Description {
     pub lists: Vec<ListMeta>,
     /// Alias, category.
     pub category_aliases: Vec<(CategoryName, CategoryName)>,
+    /// The urgent changes that were merged.
+    #[serde(default)]
+    pub urgent: Vec<UrgentEntry>,
 }
 
 impl Image {
@@ -170,6 +179,7 @@ impl Image {
             patterns: PatternSet::default(),
             rules: RuleSet::default(),
             with_rules: ListMatches::EMPTY,
+            overlay: None,
             unconfirmed: AtomicU64::new(0),
         }
     }
@@ -193,9 +203,71 @@ impl Image {
         let has_rules = |(_, list): &(usize, &ListMeta)| !list.files.rules.is_empty();
         let with_rules =
             description.lists.iter().enumerate().filter(has_rules).filter_map(|(i, _)| ListId::new(i)).collect();
-        let image = Image { bytes, layout, description, patterns, rules, with_rules, unconfirmed: AtomicU64::new(0) };
+        let mut image = Image {
+            bytes,
+            layout,
+            description,
+            patterns,
+            rules,
+            with_rules,
+            overlay: None,
+            unconfirmed: AtomicU64::new(0),
+        };
         image.check_tables()?;
+        image.overlay = image.merged(seed);
         Ok(image)
+    }
+
+    /// The changes that the compile merged: additions are entries like others, removals still lie over all.
+    fn merged(&self, seed: Seed) -> Option<Overlay> {
+        let entries = self.description.urgent.clone();
+        (!entries.is_empty()).then(|| {
+            let mut overlay = self.overlay_of(seed, entries);
+            overlay.is_merged = true;
+            overlay
+        })
+    }
+
+    fn overlay_of(&self, seed: Seed, entries: Vec<UrgentEntry>) -> Overlay {
+        let lists_where = |chosen: &dyn Fn(&ListMeta) -> bool| -> ListMatches {
+            let lists = self.lists().iter().enumerate().filter(|(_, list)| chosen(list));
+            lists.filter_map(|(i, _)| ListId::new(i)).collect()
+        };
+        let is_of = |list: &ListMeta, entry: &UrgentEntry| entry.categories.contains(&list.category);
+        let mut overlay = Overlay::new(seed, entries, |entry| Lists {
+            added: lists_where(&|list| is_of(list, entry) && urgent::is_urgent(&list.name)),
+            lifted: lists_where(&|list| is_of(list, entry)),
+        });
+        overlay.urgent = lists_where(&|list| urgent::is_urgent(&list.name));
+        overlay
+    }
+
+    /// The same lists with these urgent changes instead of those that a compile merged, if it merged others. Nothing is
+    /// compiled.
+    ///
+    /// # Errors
+    /// There are more lists than an answer has room for.
+    pub fn with_urgent(mut self, urgent: Urgent) -> Result<Image, Problem> {
+        if urgent.entries == self.description.urgent {
+            return Ok(self);
+        }
+        let is_urgent = |(_, list): &(usize, &ListMeta)| urgent::is_urgent(&list.name);
+        let void = self.lists().iter().enumerate().filter(is_urgent).filter_map(|(i, _)| ListId::new(i)).collect();
+        for input in urgent.inputs() {
+            if self.list_named(&input.name).is_none() {
+                self.description.lists.push(ListMeta::of_input(&input));
+            }
+        }
+        if self.description.lists.len() > MAX_LISTS {
+            let what = format!("with the urgent additions there are more than {MAX_LISTS} lists");
+            return Err(Problem::in_file(urgent::FILE, what, "add to fewer categories"));
+        }
+        // Where there is no table, there is nothing to hash like it.
+        let seed = self.names().map_or(Seed::nth(0), |names| names.seed());
+        let mut overlay = self.overlay_of(seed, urgent.entries);
+        overlay.void = void;
+        self.overlay = Some(overlay);
+        Ok(self)
     }
 
     /// Every view can be taken, and no set names a list that is not there.
@@ -233,9 +305,20 @@ impl Image {
         self.layout.bytes(&self.bytes, kind)
     }
 
-    /// Over the content: the same lists give the same fingerprint.
+    /// Over the content and the urgent changes: the same lists give the same fingerprint.
     pub fn fingerprint(&self) -> [u8; 32] {
-        self.layout.fingerprint
+        let Some(overlay) = &self.overlay else { return self.layout.fingerprint };
+        let mut sum = digest::Context::new(&digest::SHA256);
+        sum.update(&self.layout.fingerprint);
+        sum.update(Urgent { entries: overlay.entries().to_vec() }.to_text().as_bytes());
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(sum.finish().as_ref());
+        fingerprint
+    }
+
+    /// The urgent changes in force.
+    pub fn urgent(&self) -> &[UrgentEntry] {
+        self.overlay.as_ref().map_or(&[], Overlay::entries)
     }
 
     /// Of the sources it was compiled from: [`super::Catalogue::fingerprint`] tells whether it is stale.
@@ -266,6 +349,14 @@ impl Image {
     pub fn category_of_alias(&self, alias: &CategoryName) -> Option<&CategoryName> {
         self.description.category_aliases.iter().find(|(name, _)| name == alias).map(|(_, category)| category)
     }
+}
+
+/// How narrow the entry of a URL is.
+fn url_width(candidate: &Candidate, hit: &UrlHit<'_>) -> Width {
+    // An entry's text is the site, which has as many bytes here as there, and the path.
+    let site = site_of(candidate.host_text());
+    let path = hit.text.len().saturating_sub(site.len());
+    urgent::width(site, &candidate.path()[..path.min(candidate.path().len())])
 }
 
 #[cfg(test)]

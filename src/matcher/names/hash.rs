@@ -3,6 +3,9 @@
 //! A label at a time is folded into the state (64 × 64 → 128 bits, halves xored, as in wyhash and foldhash). The seed is
 //! the compiler's: it takes the next one when two names of a list collide.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
 use super::TOP_FILTER_BYTES;
 
 // The first digits of π, as everybody takes them: nothing up the sleeve.
@@ -51,6 +54,27 @@ impl NameHash {
     /// The byte of the filter of single labels, and the bit in it.
     pub fn top_filter_bit(self) -> (usize, u8) {
         (self.0 as usize >> 3 & (TOP_FILTER_BYTES - 1), 1 << (self.0 & 7))
+    }
+}
+
+/// Whatever is kept by the hash of a name, which is as good a hash as any.
+pub type ByHash<T> = HashMap<NameHash, T, BuildHasherDefault<AsItIs>>;
+
+/// Hashes a hash to itself.
+#[derive(Debug, Default)]
+pub struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&b| self.0 = self.0.rotate_left(8) ^ u64::from(b));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

@@ -110,13 +110,13 @@ impl PatternSet {
     /// Calls `visit` with every expression that matches, once each, in no promised order. `path_at` is where the path
     /// begins in the text: at its end for a host alone.
     #[inline]
-    pub fn find(&self, text: &str, path_at: usize, visit: impl FnMut(ListId, &Expression)) {
+    pub fn find<'s>(&'s self, text: &str, path_at: usize, visit: impl FnMut(ListId, &'s Expression)) {
         if path_at < text.len() || !self.paths_only {
             self.find_in(text, visit);
         }
     }
 
-    fn find_in(&self, text: &str, mut visit: impl FnMut(ListId, &Expression)) {
+    fn find_in<'s>(&'s self, text: &str, mut visit: impl FnMut(ListId, &'s Expression)) {
         let mut report = |number: usize| {
             if let Some(expression) = self.expressions.get(number)
                 && let Some(list) = ListId::new(usize::from(expression.list))

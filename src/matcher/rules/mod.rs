@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `\|\|example.fr/ads/` | the hash of the host, where the names' table says that the host has any |
 //! | `/ads/banner.` | a run of its letters, all of them looked for at once in the URL ([`GramSet`]) |
-//! | `*$script,domain=a.fr` | the page that asks |
+//! | `*$script,domain=a.fr` | the page that asks, where there is no run of letters |
 //! | the rest, a handful | tried each time |
 //!
 //! A condition of which nothing is known (no `Referer`, no `Sec-Fetch-Dest`) does not hold for a rule that refuses and
@@ -21,15 +21,13 @@ mod context;
 mod parse;
 mod pattern;
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use regex::bytes::Regex;
 
 use super::grams::{GramSet, is_common, word};
-use super::names::hash::{NameHash, Seed};
+use super::names::hash::{ByHash, NameHash, Seed};
 use super::patterns::{self, Expression};
 
 pub use context::{Context, RequestKind};
@@ -60,7 +58,7 @@ impl<'a> Request<'a> {
     pub fn new(url: &'a str, host: &'a str, context: &'a Context) -> Option<Request<'a>> {
         let host_end = HOST_AT + host.len();
         let whole = url.starts_with(SCHEME) && url.get(HOST_AT..host_end) == Some(host);
-        let third_party = context.page.as_ref().map(|page| site(page.as_str()) != site(host));
+        let third_party = context.page.as_ref().map(|page| page.as_str() != host && site(page.as_str()) != site(host));
         whole.then_some(Request { text: Text { url: url.as_bytes(), host_end }, host, context, third_party })
     }
 }
@@ -77,29 +75,11 @@ pub struct RuleSet {
 #[derive(Debug)]
 struct Ready {
     rule: Rule,
+    pages: DomainSet,
+    hosts: DomainSet,
     line: Expression,
     /// Compiled when a request first wants it; most are never wanted. `None` inside: it cannot be.
     expression: OnceLock<Option<Regex>>,
-}
-
-/// Rules by the hash of a name, which is as good a hash as any.
-type ByHash<T> = HashMap<NameHash, T, BuildHasherDefault<AsItIs>>;
-
-#[derive(Debug, Default)]
-struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&b| self.0 = self.0.rotate_left(8) ^ u64::from(b));
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 /// Where to look for rules.
@@ -149,7 +129,8 @@ impl RuleSet {
         let mut set = RuleSet::default();
         for (rule, line) in rules {
             if !revoked.contains(&rule) {
-                set.rules.push(Ready { rule, line, expression: OnceLock::new() });
+                let (pages, hosts) = (DomainSet::new(&rule.pages, seed), DomainSet::new(&rule.hosts, seed));
+                set.rules.push(Ready { rule, pages, hosts, line, expression: OnceLock::new() });
             }
         }
         set.refusals = set.index(false, seed);
@@ -169,8 +150,8 @@ impl RuleSet {
                 hosts.push((seed.hash(host), owner));
                 continue;
             }
-            // Few pages are named by any rule: that leaves less to try than letters do.
-            if !ready.rule.pages.named.is_empty() {
+            let required = ready.required_literals();
+            if required.is_empty() && !ready.rule.pages.named.is_empty() {
                 for page in &ready.rule.pages.named {
                     let (map, name) = match page.strip_suffix(".*") {
                         Some(name) => (&mut index.pages_in_any_suffix, name),
@@ -180,7 +161,6 @@ impl RuleSet {
                 }
                 continue;
             }
-            let required = ready.required_literals();
             if required.is_empty() {
                 index.rest.push(owner);
             }
@@ -248,7 +228,7 @@ impl RuleSet {
             if done || last == Some(number) {
                 return;
             }
-            if let Some(ready) = self.rules.get(number as usize).filter(|ready| ready.holds(request, at)) {
+            if let Some(ready) = self.rules.get(number as usize).filter(|ready| ready.holds(request, at, seed)) {
                 last = Some(number);
                 done = visit(ready);
             }
@@ -340,24 +320,31 @@ impl Ready {
     }
 
     /// The cheapest question first.
-    fn holds(&self, request: &Request<'_>, at: Option<usize>) -> bool {
+    fn holds(&self, request: &Request<'_>, at: Option<usize>, seed: Seed) -> bool {
         let rule = &self.rule;
-        is_for_kind(rule.kinds, rule.third_party, rule.is_exception, request)
-            && match &rule.what {
-                What::Pattern(pattern) => {
-                    rule.is_for_domains(request)
-                        && match at {
-                            Some(at) => pattern.matches_from(&request.text, at),
-                            None => pattern.matches(&request.text),
-                        }
-                }
-                What::Expression(text) => {
-                    rule.is_for_domains(request) && {
-                        let regex = self.expression.get_or_init(|| patterns::compile(text).ok());
-                        regex.as_ref().is_some_and(|regex| regex.is_match(request.text.url))
-                    }
+        if !is_for_kind(rule.kinds, rule.third_party, rule.is_exception, request) {
+            return false;
+        }
+        let domains = || self.is_for_domains(request, seed);
+        match (&rule.what, at) {
+            (What::Pattern(pattern), Some(at)) => pattern.matches_from(&request.text, at) && domains(),
+            (What::Pattern(pattern), None) => domains() && pattern.matches(&request.text),
+            (What::Expression(text), _) => {
+                domains() && {
+                    let regex = self.expression.get_or_init(|| patterns::compile(text).ok());
+                    regex.as_ref().is_some_and(|regex| regex.is_match(request.text.url))
                 }
             }
+        }
+    }
+
+    fn is_for_domains(&self, request: &Request<'_>, seed: Seed) -> bool {
+        let page_fits = self.pages.is_empty
+            || match &request.context.page {
+                Some(page) => self.pages.hold(page.as_str(), seed),
+                None => self.rule.is_exception || self.rule.pages.named.is_empty(),
+            };
+        page_fits && (self.hosts.is_empty || self.hosts.hold(request.host, seed))
     }
 }
 
@@ -370,21 +357,49 @@ fn is_for_kind(kinds: Kinds, third_party: Option<bool>, is_exception: bool, requ
     kind_fits && third_party.is_none_or(|third| request.third_party.map_or(is_exception, |is| is == third))
 }
 
-impl Rule {
-    fn is_for_domains(&self, request: &Request<'_>) -> bool {
-        let page_fits = self.pages.is_empty()
-            || match &request.context.page {
-                Some(page) => self.pages.hold(page.as_str()),
-                None => self.is_exception || self.pages.named.is_empty(),
-            };
-        page_fits && self.hosts.hold(request.host)
+/// Domains to be looked up by the names above a host: some rules name hundreds.
+#[derive(Debug)]
+struct DomainSet {
+    is_empty: bool,
+    named: Names,
+    excepted: Names,
+}
+
+#[derive(Debug, Default)]
+struct Names {
+    /// Ascending.
+    hashes: Box<[NameHash]>,
+    /// `example.*`.
+    in_any_suffix: Box<[Box<str>]>,
+}
+
+impl DomainSet {
+    fn new(domains: &Domains, seed: Seed) -> DomainSet {
+        let (named, excepted) = (Names::new(&domains.named, seed), Names::new(&domains.excepted, seed));
+        DomainSet { is_empty: domains.is_empty(), named, excepted }
+    }
+
+    fn hold(&self, host: &str, seed: Seed) -> bool {
+        (self.named.are_none() || self.named.hold(host, seed)) && !self.excepted.hold(host, seed)
     }
 }
 
-impl Domains {
-    fn hold(&self, host: &str) -> bool {
-        let is_in = |domains: &[Box<str>]| domains.iter().any(|domain| is_within(host, domain));
-        (self.named.is_empty() || is_in(&self.named)) && !is_in(&self.excepted)
+impl Names {
+    fn new(domains: &[Box<str>], seed: Seed) -> Names {
+        let (any, exact): (Vec<&Box<str>>, Vec<_>) = domains.iter().partition(|domain| domain.ends_with(".*"));
+        let mut hashes: Vec<NameHash> = exact.into_iter().map(|domain| seed.hash(domain)).collect();
+        hashes.sort_unstable();
+        Names { hashes: hashes.into(), in_any_suffix: any.into_iter().cloned().collect() }
+    }
+
+    fn are_none(&self) -> bool {
+        self.hashes.is_empty() && self.in_any_suffix.is_empty()
+    }
+
+    fn hold(&self, host: &str, seed: Seed) -> bool {
+        let by_hash =
+            !self.hashes.is_empty() && seed.suffixes(host).any(|(hash, _)| self.hashes.binary_search(&hash).is_ok());
+        by_hash || self.in_any_suffix.iter().any(|domain| is_within(host, domain))
     }
 }
 

@@ -99,9 +99,7 @@ impl Pattern {
         }
         match self.anchor {
             Anchor::Start => self.matches_at(text, 0, first, rest),
-            Anchor::Anywhere => {
-                (0..=text.url.len()).any(|at| begins(text.url, at, first) && self.matches_at(text, at, first, rest))
-            }
+            Anchor::Anywhere => places(text.url, 0, first).any(|at| self.matches_at(text, at, first, rest)),
             Anchor::Label => {
                 let host = text.url.get(HOST_AT..text.host_end).unwrap_or_default();
                 let labels = host.iter().enumerate().filter(|(_, b)| **b == b'.').map(|(dot, _)| HOST_AT + dot + 1);
@@ -123,7 +121,7 @@ impl Pattern {
     fn find_rest(&self, text: &Text<'_>, mut at: usize, segments: &[Box<[u8]>]) -> bool {
         for (i, segment) in segments.iter().enumerate() {
             let is_last = i + 1 == segments.len();
-            let mut ends = (at..=text.url.len()).filter_map(|at| segment_at(text.url, at, segment));
+            let mut ends = places(text.url, at, segment).filter_map(|at| segment_at(text.url, at, segment));
             let end = if is_last && self.to_the_end { ends.find(|&end| end == text.url.len()) } else { ends.next() };
             match end {
                 Some(end) => at = end,
@@ -134,9 +132,16 @@ impl Pattern {
     }
 }
 
-#[inline]
-fn begins(url: &[u8], at: usize, segment: &[u8]) -> bool {
-    segment[0] == b'^' || url.get(at) == segment.first()
+/// Where the segment may stand, from a place on: wherever its letters before the first separator do.
+fn places<'a>(url: &'a [u8], from: usize, segment: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    let letters = &segment[..segment.iter().position(|&b| b == b'^').unwrap_or(segment.len())];
+    let mut next = from;
+    std::iter::from_fn(move || {
+        let rest = url.get(next..)?;
+        let at = next + if letters.is_empty() { 0 } else { memchr::memmem::find(rest, letters)? };
+        next = at + 1;
+        Some(at)
+    })
 }
 
 /// Where the segment ends that stands at `at`.

@@ -81,14 +81,14 @@ proptest::proptest! {
         let context = Context { page: HostName::parse(&page).ok(), kind: RequestKind::named(&kind) };
         let request = Request::new(&text, host, &context).unwrap();
         let set = set(&lines.join("\n"));
-        let mut expected: Vec<u32> = set.rules.iter().filter(|ready| !ready.rule.is_exception && ready.holds(&request, None)).map(|ready| ready.line.line).collect();
+        let mut expected: Vec<u32> = set.rules.iter().filter(|ready| !ready.rule.is_exception && ready.holds(&request, None, Seed::nth(0))).map(|ready| ready.line.line).collect();
         let mut found = Vec::new();
         set.refusals(&request, true, Seed::nth(0), |line, _| found.push(line.line));
         found.sort_unstable();
         found.dedup();
         expected.sort_unstable();
         proptest::prop_assert_eq!(found, expected);
-        let excepted = set.rules.iter().any(|ready| ready.rule.is_exception && ready.holds(&request, None));
+        let excepted = set.rules.iter().any(|ready| ready.rule.is_exception && ready.holds(&request, None, Seed::nth(0)));
         proptest::prop_assert_eq!(set.exception(&request, true, Seed::nth(0)).is_some(), excepted);
     }
 }

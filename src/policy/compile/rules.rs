@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Compiler;
-use crate::access::{CategoryName, Host, HostName, ListName, Protocol, RuleName, Scheme};
+use crate::access::{CategoryName, Host, HostName, HostSource, ListName, RuleName, Scheme};
 use crate::config::network;
 use crate::config::suggest::did_you_mean;
 use crate::config::written::At;
@@ -11,8 +11,10 @@ use crate::lists::Candidate;
 use crate::policy::action::Duties;
 use crate::policy::judge::{DEFAULT_RULE, MAX_RULES};
 use crate::policy::labels::{Category, RuleSummary};
+use crate::policy::protocols::{every_protocol, protocol_words, protocols_of};
 use crate::policy::rule::{
-    AddressEntry, HostEntry, MAX_GROUPS, Place, Rule, Set, UrlEntry, Verdict, What, When, protocol_index, scheme_index,
+    AddressEntry, HostEntry, MAX_GROUPS, Place, Rule, Set, UrlEntry, Verdict, What, When, host_source_index,
+    scheme_index,
 };
 use crate::policy::target::target_of_url;
 use crate::policy::written::{Texts, WrittenPorts, WrittenRule};
@@ -166,7 +168,16 @@ impl Compiler<'_> {
                 Err((problem, help)) => self.document.problem(&text.span, problem, help),
             }
         }
-        self.repeated([&w.categories, &w.lists, &w.hosts, &w.urls, &w.addresses, &w.protocols, &w.schemes]);
+        self.repeated([
+            &w.categories,
+            &w.lists,
+            &w.hosts,
+            &w.urls,
+            &w.addresses,
+            &w.protocols,
+            &w.schemes,
+            &w.host_sources,
+        ]);
         what.ports = w
             .ports
             .iter()
@@ -176,10 +187,11 @@ impl Compiler<'_> {
                 (a, b)
             })
             .collect();
-        what.protocols = self.words(&w.protocols, "protocol", &PROTOCOLS, |p| (p.as_str(), protocol_index(p)));
-        what.schemes = self.words(&w.schemes, "scheme", Scheme::ALL, |s| (s.as_str(), scheme_index(s)));
+        what.protocols = self.protocols(&w.protocols);
+        what.schemes = self.schemes(&w.schemes);
+        what.host_sources = self.host_sources(&w.host_sources);
         let names = [&w.categories, &w.lists, &w.hosts, &w.urls, &w.addresses].iter().any(|kind| kind.is_some());
-        let narrowed = w.ports.is_some() || w.protocols.is_some() || w.schemes.is_some();
+        let narrowed = w.ports.is_some() || w.protocols.is_some() || w.schemes.is_some() || w.host_sources.is_some();
         match (what.all, names) {
             (true, true) => {
                 self.document.problem(
@@ -192,7 +204,7 @@ impl Compiler<'_> {
             (false, false) => self.document.problem(
                 at,
                 "this rule does not say what it is about",
-                "categories, lists, hosts, urls, addresses, ports, protocols, or all = true",
+                "categories, lists, hosts, urls, addresses, ports, protocols, host_sources, or all = true",
             ),
             _ => {}
         }
@@ -284,7 +296,7 @@ impl Compiler<'_> {
         Place { text: text.value.as_str().into(), line: self.document.line_of(text.span.start) }
     }
 
-    fn repeated(&mut self, kinds: [&Option<At<Texts>>; 7]) {
+    fn repeated(&mut self, kinds: [&Option<At<Texts>>; 8]) {
         for at in kinds.into_iter().flatten() {
             if at.value.is_empty() {
                 self.document.problem(&at.span, "an empty array", "leave the key out, or name something");
@@ -297,6 +309,35 @@ impl Compiler<'_> {
         }
     }
 
+    /// Plain words are joined; those with `!` are taken away, from everything where there is no plain one.
+    fn protocols(&mut self, texts: &Option<At<Texts>>) -> Set {
+        let (mut plain, mut without) = (Set::default(), Set::default());
+        for At { value, span } in written(texts) {
+            let (word, set) = value.strip_prefix('!').map_or((value.as_str(), &mut plain), |word| (word, &mut without));
+            match protocols_of(word) {
+                Some(meant) => *set = set.union(meant),
+                None => {
+                    let help = did_you_mean(word, protocol_words());
+                    self.document.problem(span, format!("there is no protocol `{word}`"), help);
+                }
+            }
+        }
+        let wanted = if plain.is_any() { every_protocol() } else { plain };
+        let set = if without.is_any() { plain } else { wanted.without(without) };
+        if let Some(at) = texts.as_ref().filter(|_| set.is_any() && !without.is_any()) {
+            self.document.problem(&at.span, "this leaves no protocol", "what stands behind `!` takes all of it away");
+        }
+        set
+    }
+
+    fn schemes(&mut self, texts: &Option<At<Texts>>) -> Set {
+        self.words(texts, "scheme", Scheme::ALL, |scheme| (scheme.as_str(), scheme_index(scheme)))
+    }
+
+    fn host_sources(&mut self, texts: &Option<At<Texts>>) -> Set {
+        self.words(texts, "host source", HostSource::ALL, |source| (source.as_str(), host_source_index(source)))
+    }
+
     fn words<T: Copy>(
         &mut self,
         texts: &Option<At<Texts>>,
@@ -305,22 +346,18 @@ impl Compiler<'_> {
         word: impl Fn(T) -> (&'static str, usize),
     ) -> Set {
         let mut set = Set::default();
-        for text in written(texts) {
-            match known.iter().map(|&k| word(k)).find(|(name, _)| *name == text.value) {
+        for At { value, span } in written(texts) {
+            match known.iter().map(|&one| word(one)).find(|(name, _)| name == value) {
                 Some((_, index)) => set.insert(index),
                 None => {
-                    let help = did_you_mean(&text.value, known.iter().map(|&k| word(k).0));
-                    self.document.problem(&text.span, format!("there is no {kind} `{}`", text.value), help);
+                    let help = did_you_mean(value, known.iter().map(|&one| word(one).0));
+                    self.document.problem(span, format!("there is no {kind} `{value}`"), help);
                 }
             }
         }
         set
     }
 }
-
-/// What a rule can ask for: `unseen` is no protocol that anybody speaks.
-pub(in crate::policy) const PROTOCOLS: [Protocol; 4] =
-    [Protocol::Http, Protocol::Tls, Protocol::Other, Protocol::Silent];
 
 fn written(texts: &Option<At<Texts>>) -> impl Iterator<Item = &At<String>> {
     texts.iter().flat_map(|at| &at.value)

@@ -28,6 +28,7 @@ fn shadows(earlier: &Rule, later: &Rule) -> bool {
         && (earlier.when.is_always() || earlier.when == later.when)
         && earlier.what.protocols.covers(later.what.protocols)
         && earlier.what.schemes.covers(later.what.schemes)
+        && earlier.what.host_sources.covers(later.what.host_sources)
         && covers_ports(&earlier.what, &later.what)
         && (earlier.what.all || (!later.what.all && covers_names(earlier, later)))
 }

@@ -3,6 +3,8 @@
 mod broken;
 mod decisions;
 mod expectations;
+mod names;
+mod protocols;
 
 use std::path::Path;
 use std::sync::Arc;

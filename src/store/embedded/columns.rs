@@ -25,6 +25,7 @@ use crate::access::{
     HostSource, IdentitySource, IdentityStrength, Protocol, Pseudonym, Reference, Row, RowKey, Stream, Timestamp,
     Visit,
 };
+use crate::store::fields::{access_fields, connection_fields};
 
 /// A field that is a column.
 pub(super) trait Column: Sized {
@@ -230,60 +231,8 @@ impl Reader<'_> {
     }
 }
 
-table_row!(AccessRow, AccessRecord {
-    connection: u64,
-    person: Option<Pseudonym>,
-    identity_source: IdentitySource,
-    identity_strength: IdentityStrength,
-    client_address: Option<IpAddr>,
-    start: Timestamp,
-    end: Timestamp,
-    method: Arc<str>,
-    host: Arc<str>,
-    host_source: HostSource,
-    port: u16,
-    protocol: Protocol,
-    path: Arc<str>,
-    category: Arc<str>,
-    action: ActionTaken,
-    rule: Arc<str>,
-    list: Arc<str>,
-    entry: Arc<str>,
-    rules_version: Arc<str>,
-    status: Option<u16>,
-    bytes_up: u64,
-    bytes_down: u64,
-    finding: Arc<str>,
-    visit: Visit,
-    ending: Ending,
-    asked: Arc<str>,
-    earlier_rule: Arc<str>,
-    reference: Option<Reference>,
-    count: u32,
-    flags: Flags,
-});
-
-table_row!(ConnectionRow, ConnectionRecord {
-    start: Timestamp,
-    end: Timestamp,
-    person: Option<Pseudonym>,
-    identity_source: IdentitySource,
-    identity_strength: IdentityStrength,
-    device: Arc<str>,
-    client_address: Option<IpAddr>,
-    client_port: Option<u16>,
-    outward_address: Option<IpAddr>,
-    outward_port: Option<u16>,
-    origin_address: Option<IpAddr>,
-    origin_port: Option<u16>,
-    protocol: Protocol,
-    bytes_up: u64,
-    bytes_down: u64,
-    action: ActionTaken,
-    ending: Ending,
-    count: u32,
-    flags: Flags,
-});
+access_fields!(table_row);
+connection_fields!(table_row);
 
 /// The columns of a stream's table, in order.
 pub(super) fn columns(stream: Stream) -> &'static [(&'static str, &'static str)] {

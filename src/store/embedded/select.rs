@@ -49,6 +49,7 @@ fn conditions(filter: &Filter) -> Conditions {
         ("category = ?", filter.category.as_ref().map(|c| c.as_str().to_owned())),
         ("rule = ?", filter.rule.as_ref().map(|r| r.as_str().to_owned())),
         ("reference = ?", filter.reference.map(|r| r.to_string())),
+        ("device = ?", filter.device.as_deref().map(str::to_owned)),
     ];
     for (term, word) in words {
         all.terms.extend(word.is_some().then(|| term.to_owned()));

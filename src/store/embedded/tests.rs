@@ -77,6 +77,16 @@ fn a_row_that_comes_again_with_other_contents_is_poison_and_changes_nothing() {
 }
 
 #[test]
+fn a_batch_that_was_stored_in_part_is_completed() {
+    block_on(async {
+        let (store, rows) = (fresh(), accesses(60));
+        insert(&store, &rows[..20]).await;
+        insert(&store, &rows).await;
+        assert_eq!(search(&store, &everything(Stream::Accesses)).await.len(), 60);
+    });
+}
+
+#[test]
 fn the_largest_numbers_and_the_farthest_instants_come_back() {
     block_on(async {
         let store = fresh();

@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::columns::{bind_row, from, names, read_row, table_columns};
 use super::day::{self, DayError};
 use super::gaps;
-use crate::access::{GapRow, Row, RowKey, Stream};
+use crate::access::{Row, RowKey, Stream};
 use crate::store::{Batch, StoreError};
 
 /// Day files kept open for writing: today, yesterday, and one that a gateway catches up with; each holds a page cache.
@@ -29,7 +29,7 @@ impl DayFiles {
     /// of so many days, and that is true of each part.) A crash between two commits may leave the first; the identical
     /// batch then completes it.
     pub fn insert(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        check(batch)?;
+        batch.check()?;
         gaps::insert(&self.directory, &batch.gaps).map_err(|e| classify(&e))?;
         let days: Vec<_> = by_day(&batch.rows).into_iter().collect();
         days.chunks(OPEN_FILES).try_for_each(|days| self.insert_days(batch.token.stream, days))
@@ -76,21 +76,6 @@ impl DayFiles {
     /// Closes a day's file.
     pub fn close(&mut self, day: i32) {
         self.open.retain(|(open, _)| *open != day);
-    }
-}
-
-/// Rows that contradict their batch would be found under a key that no ledger knows.
-fn check(batch: &Batch) -> Result<(), StoreError> {
-    let token = &batch.token;
-    let belongs =
-        |row: &&Row| row.stream() == token.stream && row.key().gateway == token.gateway && row.key().lane == token.lane;
-    if let Some(row) = batch.rows.iter().find(|row| !belongs(row)) {
-        return Err(StoreError::Poison(format!("{token}: the row {:?} is not of that lane and stream", row.key())));
-    }
-    let is_ours = |gap: &&GapRow| gap.stream == token.stream && gap.gateway == token.gateway && gap.lane == token.lane;
-    match batch.gaps.iter().find(|gap| !is_ours(gap)) {
-        Some(gap) => Err(StoreError::Poison(format!("{token}: {gap:?} is not of that lane and stream"))),
-        None => Ok(()),
     }
 }
 

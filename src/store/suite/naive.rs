@@ -60,7 +60,10 @@ pub fn matches(filter: &Filter, row: &Row) -> bool {
 }
 
 fn words_match(filter: &Filter, row: &Row) -> bool {
-    let Row::Access(row) = row else { return filter.misplaced().is_none() };
+    let row = match row {
+        Row::Access(row) => row,
+        Row::Connection(row) => return filter.device.as_ref().is_none_or(|device| row.record.device == *device),
+    };
     let record = &row.record;
     filter.category.as_ref().is_none_or(|category| *record.category == *category.as_str())
         && filter.rule.as_ref().is_none_or(|rule| *record.rule == *rule.as_str())

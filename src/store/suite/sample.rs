@@ -189,6 +189,8 @@ pub fn query(dice: &mut Dice<'_>, rows: &BTreeMap<Stream, Vec<Row>>) -> Query {
         filter.rule = dice.one_in(4).then(|| dice.pick(RULES).into());
         let a_row = dice.below(rows[&stream].len() as u64) as usize;
         filter.reference = if dice.one_in(5) { reference(&rows[&stream][a_row]) } else { None };
+    } else {
+        filter.device = dice.one_in(4).then(|| dice.pick(TEXTS).into());
     }
     Query {
         filter,

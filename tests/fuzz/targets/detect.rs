@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use ecluse::detect::{Detector, Step, detect};
+use ecluse::detect::{Detector, Ja4, Step, detect, detect_server};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -24,5 +24,13 @@ fuzz_target!(|bytes: &[u8]| {
         (Some(early), Step::Need) => panic!("{early:?} after a part, and nothing after the whole"),
         (None, Step::Done(late)) => panic!("{late:?} at once, and nothing byte by byte"),
         (None, Step::Need) => {}
+    }
+    let server = detect_server(bytes);
+    for end in 0..bytes.len().min(700) {
+        let step = detect_server(&bytes[..end]);
+        assert!(step == Step::Need || step == server, "a server's {step:?} after {end}, {server:?} in the end");
+    }
+    if let Some(ja4) = Ja4::of_stream(bytes) {
+        assert_eq!(ja4.as_str().len(), 36, "{ja4}");
     }
 });

@@ -7,7 +7,9 @@
 
 pub mod browser;
 pub mod cli;
+pub mod dig;
 pub mod dns;
+pub mod engine;
 pub mod gateway;
 pub mod lab;
 pub mod mirror;

@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -34,10 +37,8 @@ impl Authority {
 
     /// A TLS server for `names`, wildcards included.
     pub fn acceptor(&self, names: &[&str]) -> TlsAcceptor {
-        let key = KeyPair::generate().expect("a key");
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let params = CertificateParams::new(names).expect("valid names");
-        let leaf = params.signed_by(&key, &self.issuer).expect("a certificate");
+        let (leaf, key) = self.leaf(CertificateParams::new(names).expect("valid names"));
         let secret = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
         let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
@@ -46,6 +47,38 @@ impl Authority {
             .with_single_cert(vec![leaf.der().clone()], secret)
             .expect("a matching key");
         TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// A TLS server that wants a certificate signed by `clients`.
+    pub fn acceptor_for_clients_of(&self, names: &[&str], clients: &Authority) -> TlsAcceptor {
+        let mut roots = RootCertStore::empty();
+        roots.add(clients.certificate.clone()).expect("our own certificate");
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(default_provider()));
+        let verifier = verifier.build().expect("an authority");
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let (leaf, key) = self.leaf(CertificateParams::new(names).expect("valid names"));
+        let secret = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("TLS 1.2 and 1.3")
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(vec![leaf.der().clone()], secret)
+            .expect("a matching key");
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// A client's certificate and key, as PEM.
+    pub fn client(&self, name: &str) -> (String, String) {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let (leaf, key) = self.leaf(params);
+        (leaf.pem(), key.serialize_pem())
+    }
+
+    fn leaf(&self, params: CertificateParams) -> (rcgen::Certificate, KeyPair) {
+        let key = KeyPair::generate().expect("a key");
+        (params.signed_by(&key, &self.issuer).expect("a certificate"), key)
     }
 
     /// A client that trusts this authority and no other.

@@ -161,7 +161,11 @@ fn judge(sent: Sent, arrived: Vec<(u64, Recorded)>, rows: &[Value], port: u16) -
         verdict.unlogged.push("no row at all".to_owned());
     }
     for (sequence, recorded) in &arrived {
-        let own: Vec<&Value> = rows.iter().filter(|row| number(row, "connection") == *sequence).collect();
+        // What we answered ourselves names its connection too.
+        let own: Vec<&Value> = rows
+            .iter()
+            .filter(|row| number(row, "connection") == *sequence && matches!(text(row, "action"), "forward" | "tunnel"))
+            .collect();
         let tunnel = own.first().is_some_and(|row| text(row, "method") == "CONNECT");
         if tunnel {
             through_tunnel(&mut verdict, &own, recorded, port);

@@ -1,0 +1,122 @@
+//! QUIC (RFC 9000, RFC 9369, RFC 9001): its first packets are sealed with keys that anybody can derive, so the ClientHello in
+//! them can be read. A client may spread it over several packets, out of order and twice; [`Initial`] puts it together.
+//!
+//! Google's own QUIC, which came before, is known by sight ([`google`]). Type to read first: [`Initial`].
+
+mod crypto;
+mod google;
+mod keys;
+mod packet;
+
+use super::client_hello::{ClientHello, Form};
+use super::signature::{Alpn, Fault, Signature};
+use super::tls::{CLIENT_HELLO, MESSAGE_HEADER, message_end};
+use super::{FIRST_BYTES_MAX, Step};
+use crate::access::Protocol;
+
+use crypto::Crypto;
+use keys::Keys;
+use packet::{Header, Version};
+
+/// How many datagrams are waited for: browsers of today need two.
+const DATAGRAMS_MAX: u8 = 8;
+/// How many packets of one datagram are looked at.
+const PACKETS_MAX: usize = 8;
+
+/// The Initial packets of one client, as far as they came.
+#[derive(Debug, Default)]
+pub(super) struct Initial {
+    keys: Option<Keys>,
+    crypto: Crypto,
+    datagrams: u8,
+}
+
+/// Whether a client's first datagram is QUIC at all.
+pub(super) fn is_first(datagram: &[u8]) -> bool {
+    packet::read(datagram).is_some_and(|header| header.may_be_first(datagram.len())) || google::is_packet(datagram)
+}
+
+impl Initial {
+    /// One more datagram of a flow whose first was QUIC.
+    pub fn look(&mut self, datagram: &[u8]) -> Step {
+        self.datagrams = self.datagrams.saturating_add(1);
+        match packet::read(datagram).map(|header| header.version) {
+            Some(Version::Known(_)) => {}
+            // What opens it is not known, or it is no first packet: QUIC all the same.
+            Some(Version::Unknown) => return Step::Done(Signature::of(Protocol::Quic)),
+            None if self.keys.is_none() => return Step::Done(google::signature(datagram)),
+            None => {}
+        }
+        let answer = self.look_at_packets(datagram).err().or_else(|| self.hello_so_far());
+        match answer {
+            Some(signature) => Step::Done(signature),
+            None if self.datagrams >= DATAGRAMS_MAX => Step::Done(self.conclude(Fault::TooLong)),
+            None => Step::Need,
+        }
+    }
+
+    /// What the part of a ClientHello tells that is there.
+    pub fn conclude(&self, fault: Fault) -> Signature {
+        match self.crypto.front().split_at_checked(MESSAGE_HEADER) {
+            Some((&[CLIENT_HELLO, ..], body)) => signature(ClientHello { body, whole: Err(fault), form: Form::Stream }),
+            _ => Signature::faulty(Protocol::Quic, fault),
+        }
+    }
+
+    /// The body of the ClientHello, once it is whole.
+    pub fn hello(&self) -> Option<&[u8]> {
+        let message = self.crypto.front();
+        let end = message_end(*message.first_chunk()?);
+        message.get(MESSAGE_HEADER..end).filter(|_| message[0] == CLIENT_HELLO)
+    }
+
+    /// Packets follow each other in one datagram (RFC 9000 §12.2). What does not open is dropped, as a server would.
+    fn look_at_packets(&mut self, datagram: &[u8]) -> Result<(), Signature> {
+        let mut rest = datagram;
+        for _ in 0..PACKETS_MAX {
+            let Some(header) = packet::read(rest) else { break };
+            let Some(end) = header.end else { break };
+            if let (true, Version::Known(salt)) = (header.is_initial, header.version) {
+                self.open(salt, &header, &rest[..end])?;
+            }
+            rest = &rest[end..];
+        }
+        Ok(())
+    }
+
+    /// The keys come from the first packet, and anew from one that they don't open: after a Retry.
+    fn open(&mut self, salt: keys::Salt, header: &Header<'_>, packet: &[u8]) -> Result<(), Signature> {
+        let mut payload = self.keys.as_ref().and_then(|keys| keys.open(packet, header.number_at));
+        if payload.is_none() {
+            let keys = Keys::derive(salt, header.destination);
+            payload = keys.as_ref().and_then(|keys| keys.open(packet, header.number_at));
+            if payload.is_some() {
+                (self.keys, self.crypto) = (keys, Crypto::default());
+            }
+        }
+        let Some(payload) = payload else { return Ok(()) };
+        self.crypto.read_frames(&payload).map_err(|fault| self.conclude(fault))
+    }
+
+    fn hello_so_far(&self) -> Option<Signature> {
+        let message = self.crypto.front();
+        let header = *message.first_chunk()?;
+        if header[0] != CLIENT_HELLO {
+            return Some(Signature::faulty(Protocol::Quic, Fault::NoHello));
+        }
+        if message_end(header) > FIRST_BYTES_MAX {
+            return Some(self.conclude(Fault::TooLong));
+        }
+        let body = self.hello()?;
+        Some(signature(ClientHello { body, whole: Ok(()), form: Form::Stream }))
+    }
+}
+
+fn signature(hello: ClientHello<'_>) -> Signature {
+    let signature = hello.signature();
+    let protocol = if signature.alpn.contains(Alpn::Doq) { Protocol::Doq } else { Protocol::Quic };
+    Signature { protocol, ..signature }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! The DNS guard: names are answered as policy says, and who was told what is remembered.
+//!
+//! A question's story in order: [`serve`] (it comes in) → [`answer`] (who asks, may it, what is it, what does policy
+//! say, is the answer known) → [`learn`] (it is not: one asks for all) → the answer leaves, and its addresses are
+//! remembered. [`refusals`] writes the rows: a question is no access, a refused name is one.
+//!
+//! Type to read first: [`NameGuard`].
+
+mod answer;
+mod learn;
+mod refusals;
+mod serve;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::AtomicUsize;
+
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use tokio::time::Instant;
+
+use super::{Gateway, Snapshot};
+use crate::access::{Access, Host, HostName, HostSource};
+use crate::config::Config;
+use crate::dns::{Cache, Given, SafeNames};
+use crate::origin::{NameServers, system_servers};
+
+pub use answer::{Asker, Reply};
+use learn::Questions;
+use refusals::Refusals;
+pub use serve::{datagrams, stream};
+
+/// Clients whose rate is known apart; beyond that newcomers share one.
+const CLIENTS_MAX: usize = 65_536;
+
+/// What the guard keeps between questions.
+pub struct NameGuard {
+    cache: Cache,
+    given: Given,
+    safe: SafeNames,
+    servers: NameServers,
+    /// Those that are asked for all names but the school's own.
+    upstream: Vec<SocketAddr>,
+    questions: Questions,
+    /// Answers that wait for somebody else's.
+    waiting: AtomicUsize,
+    rate: DefaultKeyedRateLimiter<IpAddr>,
+    refusals: Refusals,
+}
+
+impl NameGuard {
+    /// As the configuration says; reads `/etc/resolv.conf` where nothing else names the servers to ask.
+    pub fn new(config: &Config) -> Self {
+        let is_on = !config.listen.dns.is_empty();
+        let upstream = match &config.resolver.servers[..] {
+            [] if is_on => system_servers(),
+            servers => servers.to_vec(),
+        };
+        let quota = Quota::per_second(config.dns.questions_per_second).allow_burst(config.dns.question_burst);
+        NameGuard {
+            cache: Cache::new(if is_on { config.dns.cache_entries } else { 0 }),
+            given: Given::default(),
+            safe: SafeNames::default(),
+            servers: NameServers::default(),
+            upstream,
+            questions: Questions::default(),
+            waiting: AtomicUsize::new(0),
+            rate: RateLimiter::keyed(quota),
+            refusals: Refusals::default(),
+        }
+    }
+
+    /// The rules or the zones are others: what was answered by the old ones is forgotten.
+    pub fn begin_anew(&self) {
+        self.cache.forget_all();
+    }
+
+    pub fn keep_house(&self) {
+        self.given.forget_old(Instant::now());
+        self.refusals.forget_old();
+        self.rate.retain_recent();
+    }
+
+    fn may_ask(&self, client: IpAddr) -> bool {
+        let key = if self.rate.len() < CLIENTS_MAX { client } else { IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED) };
+        self.rate.check_key(&key).is_ok()
+    }
+}
+
+impl Gateway {
+    /// The name by whose addresses this access is answered, where a search engine is to filter for this client.
+    pub(super) fn safe_name(&self, snapshot: &Snapshot, access: &Access) -> Option<Host> {
+        let limits = snapshot.rules.name_limits(&access.client);
+        let safe = self.names.safe.of(access.target.host.name()?, limits)?;
+        Some(Host::Name(safe.clone()))
+    }
+
+    /// A client that asks for an address by itself goes round names, unless our DNS gave it that very address.
+    pub(super) fn say_how_sure(&self, access: &mut Access) {
+        let Host::Address(address) = access.target.host else { return };
+        if self.name_given(access.client.address, address).is_some() {
+            access.target.host_source = HostSource::Dns;
+        }
+    }
+
+    /// The name under which our DNS gave `address` to `client`, if it did; the latest of several.
+    pub fn name_given(&self, client: IpAddr, address: IpAddr) -> Option<HostName> {
+        self.names.given.name(client, address, Instant::now())
+    }
+
+    /// Whether our DNS gave `address` to `client` for this very name.
+    pub fn was_given(&self, client: IpAddr, host: &HostName, address: IpAddr) -> bool {
+        self.names.given.was_given(client, host, address, Instant::now())
+    }
+}
