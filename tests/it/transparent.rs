@@ -231,9 +231,9 @@ async fn what_has_no_name_goes_to_its_address_and_http_is_http_on_any_port() {
     // A client that speaks first, and not HTTP.
     let other = RawOrigin::on(town.lab.origin.listen("[::]:4000"));
     let mut client = town.lab.client.connect(format!("[{ORIGIN_V6}]:4000").parse().expect("an address"));
-    client.say([0, 7, b'x', 1, 2, 3]).await;
+    client.say([0x7f, b'x', 1, 2, 3, 4]).await;
     let mut server = other.accept().await;
-    server.expect([0, 7, b'x', 1, 2, 3]).await;
+    server.expect([0x7f, b'x', 1, 2, 3, 4]).await;
     drop((client, server));
 
     // HTTP where nobody expects it: refused with its page, and its row names the host.
