@@ -231,9 +231,9 @@ async fn what_has_no_name_goes_to_its_address_and_http_is_http_on_any_port() {
     // A client that speaks first, and not HTTP.
     let other = RawOrigin::on(town.lab.origin.listen("[::]:4000"));
     let mut client = town.lab.client.connect(format!("[{ORIGIN_V6}]:4000").parse().expect("an address"));
-    client.say([0x7f, b'x', 1, 2, 3, 4]).await;
+    client.say(b"ZZ-a protocol of nobody, with some words to be told by; 0123456789\n").await;
     let mut server = other.accept().await;
-    server.expect([0x7f, b'x', 1, 2, 3, 4]).await;
+    server.expect(b"ZZ-a protocol of nobody, with some words to be told by; 0123456789\n").await;
     drop((client, server));
 
     // HTTP where nobody expects it: refused with its page, and its row names the host.
@@ -257,7 +257,7 @@ async fn what_has_no_name_goes_to_its_address_and_http_is_http_on_any_port() {
     let mail = rows.iter().find(|row| number(row, "port") == 25).expect("a row for the mail");
     assert_eq!((text(mail, "action"), number(mail, "bytes_up"), number(mail, "bytes_down")), ("tunnel", 6, 21));
     let row = town.row(ORIGIN_V6, "").await;
-    assert_eq!((number(&row, "port"), number(&row, "bytes_up")), (4000, 6));
+    assert_eq!((number(&row, "port"), number(&row, "bytes_up")), (4000, 67));
     let rows = town.gateway.rows(2, &["--host", "adult.test"]).await;
     assert!(rows.iter().all(|row| text(row, "action") == "refuse" && number(row, "port") == 4000), "{rows:#?}");
 }
