@@ -44,8 +44,10 @@ impl Flags {
     pub const LOG_ONLY: Flags = Flags(1 << 5);
     /// The ClientHello carries an encrypted one.
     pub const ECH: Flags = Flags(1 << 6);
+    /// The client dialled another address than its name has; `asked` holds it.
+    pub const ORIGIN_MISMATCH: Flags = Flags(1 << 7);
 
-    const WORDS: [(Flags, &str); 7] = [
+    const WORDS: [(Flags, &str); 8] = [
         (Flags::HELP_LINE, "help-line"),
         (Flags::BYPASS, "bypass"),
         (Flags::FAILED_OPEN, "failed-open"),
@@ -53,6 +55,7 @@ impl Flags {
         (Flags::CLOCK_DOUBTFUL, "clock-doubtful"),
         (Flags::LOG_ONLY, "log-only"),
         (Flags::ECH, "ech"),
+        (Flags::ORIGIN_MISMATCH, "origin-mismatch"),
     ];
 
     pub fn contains(self, flag: Flags) -> bool {
@@ -119,7 +122,7 @@ pub struct AccessRecord {
     pub finding: Arc<str>,
     pub visit: Visit,
     pub ending: Ending,
-    /// The name asked (CONNECT) where `host` is another (SNI).
+    /// The name asked (CONNECT) where `host` is another (SNI); the address dialled where the host was found at another.
     pub asked: Arc<str>,
     /// The rule of a first decision that differed from the last.
     pub earlier_rule: Arc<str>,

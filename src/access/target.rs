@@ -179,6 +179,8 @@ pub struct Target {
     pub protocol: Protocol,
     /// A second name for the same flow that differs from `host` (SNI against CONNECT): judged as well.
     pub other_name: Option<HostName>,
+    /// The address that the client dialled itself, where the name has another.
+    pub mismatch: Option<IpAddr>,
 }
 
 impl Target {
@@ -193,6 +195,7 @@ impl Target {
             address: None,
             protocol: Protocol::Unseen,
             other_name: None,
+            mismatch: None,
         }
     }
 
@@ -213,6 +216,7 @@ impl Target {
             address: None,
             protocol: Protocol::Http,
             other_name: None,
+            mismatch: None,
         }
     }
 

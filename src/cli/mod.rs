@@ -17,6 +17,7 @@ mod check;
 mod explain;
 mod lists;
 mod log;
+mod nftables;
 mod run;
 mod status;
 mod store;
@@ -59,6 +60,8 @@ enum Command {
     Lists(lists::ListsArgs),
     /// Search the log of accesses.
     Log(Box<log::LogArgs>),
+    /// The rules of the firewall that bring connections to the transparent doors.
+    Nftables(nftables::NftablesArgs),
     /// Ask a running gateway how it is.
     Status(status::StatusArgs),
     /// Look after the store of the centre: tables, accounts, retention.
@@ -93,6 +96,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => explain::run(&args, config, state),
         Command::Lists(args) => lists(&args, config, state),
         Command::Log(args) => log::here::run(*args, config, state),
+        Command::Nftables(args) => nftables::run(&args, config, state),
         Command::Status(args) => status::run(&args, config, state),
         Command::Store(args) => store::run(args, config, state),
     }

@@ -3,6 +3,7 @@
 mod dns;
 mod parent;
 mod store;
+mod transparent;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
@@ -24,6 +25,7 @@ type Texts = Vec<At<String>>;
 as_written! {
     pub(super) struct WrittenFile {
         role: WrittenRole, college: WrittenCollege, gateway: WrittenGateway, listen: WrittenListen,
+        transparent: WrittenTransparent,
         resolver: WrittenResolver, dns: WrittenDns, rules: WrittenRules, journal: WrittenJournal, store: WrittenStore,
         retention: WrittenRetention, proof: WrittenProof, persons: WrittenPersons, limits: WrittenLimits, guard: WrittenGuard,
         parent: WrittenParent, log: WrittenLog,
@@ -33,7 +35,11 @@ as_written! {
         code: String, name: String, contact: String, data_protection_officer: String, head: String,
     }
     pub(super) struct WrittenGateway { name: String, }
-    pub(super) struct WrittenListen { explicit: Texts, dns: Texts, }
+    pub(super) struct WrittenListen { explicit: Texts, transparent_http: Texts, transparent_tls: Texts, dns: Texts, }
+    pub(super) struct WrittenTransparent {
+        mode: String, interfaces: Texts, except: Texts, origin_mismatch: String, keep_client_address: bool,
+        silence_ms: u64,
+    }
     pub(super) struct WrittenResolver { servers: Texts, timeout_ms: u64, cache_entries: u64, }
     pub(super) struct WrittenDns {
         clients: Texts, zones: Named<Texts>, private_names: Texts, refused: String, own_addresses: Texts,
@@ -70,6 +76,7 @@ pub(super) fn keys() -> Vec<String> {
         WrittenCollege::KEYS,
         WrittenGateway::KEYS,
         WrittenListen::KEYS,
+        WrittenTransparent::KEYS,
         WrittenResolver::KEYS,
         WrittenDns::KEYS,
         WrittenRules::KEYS,
@@ -128,6 +135,7 @@ impl Check<'_> {
             college: self.college(value(written.college)),
             gateway: self.gateway(value(written.gateway)),
             listen: self.listen(value(written.listen), role),
+            transparent: self.transparent(value(written.transparent)),
             resolver: self.resolver(value(written.resolver)),
             dns: self.dns(value(written.dns)),
             rules: self.rules(value(written.rules)),
@@ -181,16 +189,30 @@ impl Check<'_> {
 
     fn listen(&mut self, written: WrittenListen, role: Role) -> Listen {
         let dns = self.dns_doors(written.dns);
-        let Some(texts) = written.explicit else {
-            return Listen { explicit: default::EXPLICIT.to_vec(), dns };
+        let explicit = match written.explicit {
+            None => default::EXPLICIT.to_vec(),
+            Some(texts) => {
+                if texts.value.is_empty()
+                    && role.gateway
+                    && written.transparent_http.is_none()
+                    && written.transparent_tls.is_none()
+                {
+                    self.document.problem(
+                        &texts.span,
+                        "nobody could come in",
+                        "name an address, as in [\"0.0.0.0:3128\"]",
+                    );
+                }
+                self.doors(texts.value, &[])
+            }
         };
-        if texts.value.is_empty() && role.gateway {
-            self.document.problem(&texts.span, "nobody could come in", "name an address, as in [\"0.0.0.0:3128\"]");
-        }
-        Listen { explicit: self.doors(texts.value), dns }
+        let transparent_http = self.doors(value(written.transparent_http), &explicit);
+        let taken = [explicit.as_slice(), &transparent_http].concat();
+        let transparent_tls = self.doors(value(written.transparent_tls), &taken);
+        Listen { explicit, transparent_http, transparent_tls, dns }
     }
 
-    fn doors(&mut self, texts: Texts) -> Vec<SocketAddr> {
+    fn doors(&mut self, texts: Texts, taken: &[SocketAddr]) -> Vec<SocketAddr> {
         let mut doors = Vec::new();
         for At { value: text, span } in texts {
             match text.parse::<SocketAddr>() {
@@ -199,7 +221,7 @@ impl Check<'_> {
                     format!("`{text}` is no address with a port"),
                     "as in \"127.0.0.1:3128\" or \"[::1]:3128\"; names are not resolved here",
                 ),
-                Ok(address) if doors.contains(&address) => {
+                Ok(address) if doors.contains(&address) || taken.contains(&address) => {
                     self.document.problem(&span, format!("`{text}` stands here twice"), "remove one");
                 }
                 Ok(address) => doors.push(address),
@@ -457,6 +479,7 @@ fn notes(config: &Config, file: &Path) -> Vec<Problem> {
             "names under `[parent] no_proxy` are resolved here",
         );
     }
+    transparent::notes(config, &mut note);
     notes.extend(dns::notes(config, file));
     notes
 }

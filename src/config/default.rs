@@ -5,6 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// Loopback: a gateway that nobody configured serves nobody else. 3128 is what squid's users have in their settings.
 pub const EXPLICIT: [SocketAddr; 2] =
     [SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3128), SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 3128)];
+/// Redirected connections need no capability and no policy routing.
+pub const TRANSPARENT_MODE: &str = "redirect";
+/// A site behind several addresses is reached all the same, and nobody is reached under another's name.
+pub const ORIGIN_MISMATCH: &str = "dial-resolved";
+/// A client that speaks first does so within a round trip; whoever has not by then waits for the other side (SSH, mail).
+pub const TRANSPARENT_SILENCE_MS: u64 = 300;
 /// Who may ask our DNS: every network that is nobody's on the Internet (RFC 1918, RFC 4193), and this machine. Whoever else
 /// could make of it a weapon against others (RFC 5358).
 pub const DNS_CLIENTS: [&str; 7] =

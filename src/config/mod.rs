@@ -38,6 +38,7 @@ pub struct Config {
     pub college: College,
     pub gateway: GatewayName,
     pub listen: Listen,
+    pub transparent: Transparent,
     pub resolver: Resolver,
     pub dns: Dns,
     pub rules: Rules,
@@ -80,8 +81,46 @@ pub struct College {
 pub struct Listen {
     /// Where browsers set to use a proxy come in.
     pub explicit: Vec<SocketAddr>,
+    /// Where the network brings connections to port 80. Empty: nowhere.
+    pub transparent_http: Vec<SocketAddr>,
+    /// Where it brings all others. Empty: nowhere.
+    pub transparent_tls: Vec<SocketAddr>,
     /// Where our DNS answers, by datagrams and streams. Empty: nowhere.
     pub dns: Vec<SocketAddr>,
+}
+
+/// Connections that clients meant for somebody else, and the network brought here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transparent {
+    pub mode: Divert,
+    /// Where the network brings them from: names of interfaces, for `ecluse nftables`.
+    pub interfaces: Vec<String>,
+    /// Destinations that it does not bring here, for `ecluse nftables`.
+    pub except: Vec<IpNet>,
+    pub origin_mismatch: OriginMismatch,
+    /// Origins see the client's own address.
+    pub keep_client_address: bool,
+    /// A client silent for so long waits for the other side to speak.
+    pub silence: Duration,
+}
+
+/// How the network brings connections here, which says where the address stands that the client dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Divert {
+    /// The destination is rewritten (REDIRECT); connection tracking knows what it was.
+    Redirect,
+    /// It stays, and our socket bears it (TPROXY).
+    Tproxy,
+}
+
+/// What happens where the name that a client says does not have the address that it dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OriginMismatch {
+    /// An address that our own resolver gives for the name is dialled.
+    DialResolved,
+    Refuse,
+    /// The address that the client dialled is.
+    Allow,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

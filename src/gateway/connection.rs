@@ -17,7 +17,7 @@ use crate::access::{Client, Ending, Host, Timestamp};
 use crate::config::Limits;
 use crate::framing::{Fault, FramingLimits};
 use crate::identity::{self, Occupant};
-use crate::listen::Accepted;
+use crate::listen::{Accepted, ListenerKind};
 
 use super::allowances::{Standing, Taken};
 use super::answer::Failure;
@@ -28,7 +28,7 @@ use super::origins::Origins;
 use super::phase::Phase;
 use super::record::connection_record;
 use super::reply::Reply;
-use super::{Gateway, Snapshot, http, own_pages, tunnel};
+use super::{Gateway, Snapshot, http, own_pages, transparent, tunnel};
 
 /// What belongs to one client connection for as long as it lasts.
 pub struct ClientConnection {
@@ -42,6 +42,8 @@ pub struct ClientConnection {
     pub taken: Arc<Taken>,
     /// Inside a tunnel: the name and port that the client asked it for.
     pub inside: Option<(Host, u16)>,
+    /// Where the client wanted to go, when the network brought it here instead.
+    pub dialled: Option<SocketAddr>,
     pub started: Timestamp,
     /// Which row of the stream of connections stands for it.
     pub row: ClientRow,
@@ -58,7 +60,7 @@ impl ClientConnection {
     }
 
     /// A connection that reached no origin has a row of its own.
-    fn close(&self, ending: Ending) {
+    pub fn close(&self, ending: Ending) {
         let Some(number) = self.row.left(&self.gateway.log) else { return };
         let snapshot = self.gateway.snapshot();
         let client = self.identify(&snapshot);
@@ -78,8 +80,12 @@ pub async fn serve(gateway: Arc<Gateway>, accepted: Accepted) {
     let taken = Arc::new(gateway.allowances.take(accepted.client.ip(), &limits));
     let ends = (accepted.client, accepted.local);
     let origins = Origins::new(&gateway.idle_links, limits.flows);
-    let connection = Opened { gateway, ends, taken, origins, row: ClientRow::default(), inside: None };
-    connection.serve(accepted.stream, Bytes::new(), &limits).await;
+    let dialled = accepted.original.map(|original| original.0);
+    let connection = Opened { gateway, ends, taken, origins, row: ClientRow::default(), inside: None, dialled };
+    match accepted.listener {
+        ListenerKind::TransparentTls(_) => transparent::serve(connection, accepted.stream, limits).await,
+        _ => connection.serve(accepted.stream, Bytes::new(), &limits).await,
+    }
 }
 
 /// A connection of HTTP that is about to be served.
@@ -91,6 +97,7 @@ pub struct Opened {
     pub origins: Origins,
     pub row: ClientRow,
     pub inside: Option<(Host, u16)>,
+    pub dialled: Option<SocketAddr>,
 }
 
 impl Opened {
@@ -112,17 +119,7 @@ impl Opened {
         let idle = if within { limits.keep_alive } else { limits.keep_alive.min(limits.header) };
         let deadlines = Deadlines { idle, head: limits.header, pace: limits.pace };
         let (io, phase) = ClientIo::new(stream, early, framing, deadlines);
-        let connection = Arc::new(ClientConnection {
-            client: self.ends.0,
-            local: self.ends.1,
-            origins: self.origins,
-            phase,
-            taken: self.taken,
-            started: self.gateway.clock.now(),
-            row: self.row,
-            inside: self.inside,
-            gateway: self.gateway,
-        });
+        let connection = Arc::new(self.connection(phase));
         if connection.taken.standing == Standing::FarOver {
             return connection.turn_away();
         }
@@ -133,6 +130,21 @@ impl Opened {
             Err(_) => Ending::ClientClosed,
         };
         connection.close(connection.phase.ending().unwrap_or(ending));
+    }
+
+    pub fn connection(self, phase: Phase) -> ClientConnection {
+        ClientConnection {
+            client: self.ends.0,
+            local: self.ends.1,
+            origins: self.origins,
+            phase,
+            taken: self.taken,
+            started: self.gateway.clock.now(),
+            row: self.row,
+            inside: self.inside,
+            dialled: self.dialled,
+            gateway: self.gateway,
+        }
     }
 }
 
@@ -186,7 +198,8 @@ async fn answer(connection: Arc<ClientConnection>, request: Request<Incoming>) -
     }
     match *request.method() {
         // A tunnel within a tunnel would have no row that names where it leads.
-        Method::CONNECT if connection.inside.is_some() => {
+        // Nor does one to a proxy that the client believes somewhere else.
+        Method::CONNECT if connection.inside.is_some() || connection.dialled.is_some() => {
             let obstacle = Obstacle { failure: Failure::Unsupported, unread: false, closes: true };
             http::turn_down(&connection, &request, obstacle)
         }
@@ -206,7 +219,7 @@ pub struct Obstacle {
 }
 
 impl ClientConnection {
-    fn obstacle(&self) -> Option<Obstacle> {
+    pub fn obstacle(&self) -> Option<Obstacle> {
         if let Some(fault) = self.phase.take_fault() {
             tracing::debug!(client = %self.client, %fault, "a request is turned down");
             return Some(Obstacle { failure: failure_of(fault), unread: true, closes: true });
@@ -230,7 +243,7 @@ impl ClientConnection {
     }
 
     /// Closes a connection that is far beyond the limits without an answer; its row counts with its like.
-    fn turn_away(&self) {
+    pub fn turn_away(&self) {
         // No goodbye either: there are too many of them.
         self.phase.cut();
         let snapshot = self.gateway.snapshot();

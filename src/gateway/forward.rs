@@ -79,6 +79,7 @@ pub async fn forward(
         return forward_anew(connection, snapshot, access, judgement, outgoing, None).await;
     };
     access.target.address = link.address;
+    access.target.mismatch = link.mismatch;
     let (permit, judgement) = send_permit(snapshot, access, &judgement)?;
     let flow = intent::write_access_intent(connection, access, &judgement, link.sequence, Arc::default())?;
     if let Via::AroundParent = via {

@@ -1,12 +1,13 @@
 //! One HTTP request of a client that uses the gateway as its proxy (RFC 9112 §3.2.2, absolute form).
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ::http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, UPGRADE};
 use ::http::{Method, Request, Response};
 use hyper::body::Incoming;
 
-use crate::access::{Access, Ending, Host, Protocol, Target, Visit};
+use crate::access::{Access, Ending, Host, HostSource, Protocol, Target, Visit};
 use crate::detect;
 
 use super::answer::Failure;
@@ -111,9 +112,10 @@ pub enum InvalidRequest {
 fn read_target(connection: &ClientConnection, request: &Request<Incoming>) -> Result<Asked, InvalidRequest> {
     let uri = request.uri();
     let Some(authority) = uri.authority() else {
-        return match &connection.inside {
-            Some((_, port)) => read_inside(request, *port),
-            None => Ok(Asked::NoProxyRequest),
+        return match (&connection.inside, connection.dialled) {
+            (Some((_, port)), _) => read_inside(request, *port),
+            (None, Some(dialled)) => read_dialled(request, dialled),
+            (None, None) => Ok(Asked::NoProxyRequest),
         };
     };
     if authority.as_str().contains('@') {
@@ -144,6 +146,22 @@ fn read_inside(request: &Request<Incoming>, tunnel_port: u16) -> Result<Asked, I
     // `*` asks the server and not one of its pages (RFC 9112 §3.2.4); the log knows no difference.
     let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str());
     Ok(Asked::Origin(Target::http(host, port, path_and_query)))
+}
+
+/// Origin form on its way to an origin that the client has dialled itself. Before HTTP/1.1 there may be no name.
+fn read_dialled(request: &Request<Incoming>, dialled: SocketAddr) -> Result<Asked, InvalidRequest> {
+    let mut target = match request.headers().contains_key(HOST) {
+        true => match read_inside(request, dialled.port())? {
+            Asked::Origin(target) => target,
+            other => return Ok(other),
+        },
+        false => {
+            let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str());
+            Target::http(Host::Address(dialled.ip()), dialled.port(), path_and_query)
+        }
+    };
+    target.host_source = if target.host.name().is_some() { HostSource::Clear } else { HostSource::Address };
+    Ok(Asked::Origin(target))
 }
 
 /// Every `Host` there is must name the target of the request line.

@@ -37,6 +37,7 @@ mod reach;
 mod record;
 mod repeats;
 mod reply;
+mod transparent;
 mod tunnel;
 mod upgrade;
 mod way;
@@ -155,10 +156,10 @@ impl Gateway {
                 Ok(accepted) => {
                     METRICS.connections_accepted.add(1);
                     match accepted.listener {
-                        ListenerKind::Explicit => {
+                        ListenerKind::Dns => tasks::spawn("stream of questions", dns::stream(self.clone(), accepted)),
+                        ListenerKind::Explicit | ListenerKind::TransparentHttp(_) | ListenerKind::TransparentTls(_) => {
                             tasks::spawn("client connection", connection::serve(self.clone(), accepted))
                         }
-                        ListenerKind::Dns => tasks::spawn("stream of questions", dns::stream(self.clone(), accepted)),
                     };
                 }
                 Err(error) => {

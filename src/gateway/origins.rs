@@ -51,6 +51,8 @@ pub struct Link {
     pub peer: SocketAddr,
     /// The address by which accesses are judged; `None` where the parent proxy knows it.
     pub address: Option<IpAddr>,
+    /// The address that the client dialled, where it was another.
+    pub mismatch: Option<IpAddr>,
     parent: Option<Arc<Parent>>,
     absolute_form: bool,
     /// Of its row in the stream of connections; 0 for a help-line.
@@ -122,6 +124,7 @@ impl Link {
             port: target.port,
             peer,
             address: target.address,
+            mismatch: target.mismatch,
             parent,
             absolute_form,
             sequence,

@@ -1,16 +1,17 @@
 //! Dials the way that was found; where a parent proxy stands in it and is away, perhaps the other one.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::access::{Access, ConnectionRecord, Flags, Scheme};
 use crate::origin::{self, OriginStream, Parent, TunnelError};
 
-use super::Snapshot;
 use super::connection::ClientConnection;
 use super::flows::AccessFlow;
 use super::intent::ConnectionIntent;
 use super::way::{self, NoWay, Via, Way};
+use super::{Snapshot, transparent};
 
 /// A parent proxy that may be passed by has this part of the time for dialling, the origin the rest.
 const PARENTS_PART: u32 = 3;
@@ -33,6 +34,7 @@ pub async fn reach(
 ) -> Result<Reached, NoWay> {
     intent.is_durable().await?;
     let limit = snapshot.config.limits.dial;
+    let source = transparent::source(connection, snapshot);
     let flag = |flag: Flags| {
         flow.amend(|record| record.flags.insert(flag));
         intent.flow.amend(|record| record.flags.insert(flag));
@@ -41,16 +43,16 @@ pub async fn reach(
         Via::Parent(parent) => parent.clone(),
         Via::AroundParent => {
             flag(Flags::FAILED_OPEN);
-            return reach_origin(connection, access, way, intent, limit).await;
+            return reach_origin(connection, access, way, intent, (source, limit)).await;
         }
-        Via::Nobody => return reach_origin(connection, access, way, intent, limit).await,
+        Via::Nobody => return reach_origin(connection, access, way, intent, (source, limit)).await,
     };
     let parents = if parent.may_be_passed_by() { limit / PARENTS_PART } else { limit };
     match reach_parent(connection, access, way, &parent, intent, parents).await {
         Err(NoWay::ParentAway(_)) if parent.may_be_passed_by() => {
             flag(Flags::FAILED_OPEN);
             let way = way::find_origin(connection, snapshot, access, Via::AroundParent).await?;
-            reach_origin(connection, access, way, intent, limit - parents).await
+            reach_origin(connection, access, way, intent, (source, limit - parents)).await
         }
         Err(no_way) => {
             if let NoWay::ParentAway(_) = no_way {
@@ -67,10 +69,10 @@ async fn reach_origin(
     access: &mut Access,
     way: Way,
     intent: &ConnectionIntent,
-    limit: Duration,
+    (source, limit): (Option<IpAddr>, Duration),
 ) -> Result<Reached, NoWay> {
     let memory = &connection.gateway.memory;
-    let stream = origin::dial(way.permit, &way.addresses, limit, memory).await.map_err(NoWay::Undialled)?;
+    let stream = origin::dial(way.permit, &way.addresses, source, limit, memory).await.map_err(NoWay::Undialled)?;
     note_ends(intent, &stream);
     access.target.address = Some(stream.peer.ip());
     Ok(Reached { stream, parent: None, absolute_form: false })
@@ -85,7 +87,7 @@ async fn reach_parent(
     limit: Duration,
 ) -> Result<Reached, NoWay> {
     let memory = &connection.gateway.memory;
-    let mut stream = origin::dial(way.permit, &way.addresses, limit, memory).await.map_err(|error| {
+    let mut stream = origin::dial(way.permit, &way.addresses, None, limit, memory).await.map_err(|error| {
         parent.cannot_be_reached(&error);
         NoWay::ParentAway(error)
     })?;

@@ -46,7 +46,10 @@ pub fn access_record(log: &AccessLog, access: &Access, judgement: &Judgement, co
     let (client, target, reason) = (&access.client, &access.target, &judgement.reason);
     let (host, host_source, asked) = match &target.other_name {
         Some(sni) => (sni.as_str().into(), HostSource::Sni, target.host.to_text().as_ref().into()),
-        None => (target.host.to_text().as_ref().into(), target.host_source, empty()),
+        None => {
+            let dialled = target.mismatch.map_or_else(empty, |address| address.to_string().into());
+            (target.host.to_text().as_ref().into(), target.host_source, dialled)
+        }
     };
     let mut record = AccessRecord {
         connection,
@@ -80,6 +83,9 @@ pub fn access_record(log: &AccessLog, access: &Access, judgement: &Judgement, co
         count: 1,
         flags: flags(judgement.duties),
     };
+    if target.mismatch.is_some() {
+        record.flags.insert(Flags::ORIGIN_MISMATCH);
+    }
     record.strip_if_help_line();
     record
 }

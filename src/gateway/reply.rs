@@ -29,6 +29,7 @@ const RULE_FAILURE: &str = "gateway-failure";
 const RULE_GUARD: &str = "gateway-guard";
 const RULE_OWN_PAGE: &str = "gateway-page";
 const RULE_HIDDEN_NAME: &str = "gateway-hidden-name";
+const RULE_ORIGIN_MISMATCH: &str = "gateway-origin-mismatch";
 
 /// Words answers for one request.
 pub struct Reply<'a> {
@@ -210,6 +211,27 @@ impl<'a> Reply<'a> {
     /// A server might read a name in a tunnel's first bytes that we do not.
     pub fn hidden_name(&self, access: &Access) -> Judgement {
         self.own_judgement(access, ActionTaken::Refuse, RULE_HIDDEN_NAME)
+    }
+
+    /// The name that a client says does not have the address that it dialled.
+    pub fn origin_mismatch(&self, access: &Access) -> Judgement {
+        self.own_judgement(access, ActionTaken::Refuse, RULE_ORIGIN_MISMATCH)
+    }
+
+    /// There was no way and nobody can be shown a page: what the row is to say.
+    pub fn wordless(&self, access: &Access, no_way: NoWay) -> Judgement {
+        let (judgement, count) = match no_way {
+            NoWay::Refused(judgement) => (*judgement, &METRICS.accesses_refused),
+            NoWay::Guarded(guarded) => (self.guard_judgement(access, guarded), &METRICS.accesses_refused),
+            _ => (self.own_judgement(access, ActionTaken::Nothing, RULE_FAILURE), &METRICS.accesses_failed),
+        };
+        count.add(1);
+        judgement
+    }
+
+    /// The row of an access that ended before its intent was written, and without an answer in HTTP.
+    pub fn write_ended(&self, access: &Access, judgement: &Judgement, ending: Ending) {
+        self.write_row(access, judgement, &Outcome::ended(ending));
     }
 
     pub fn school(&self) -> School<'a> {

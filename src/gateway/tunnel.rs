@@ -42,7 +42,7 @@ use super::way::{NoWay, Way};
 use super::{Gateway, Snapshot, intent, judge, own_pages, parting, way};
 
 /// TLS 1.2 alert (RFC 5246 §7.2): fatal, access_denied. Understood by TLS 1.3 clients as well.
-const ALERT_ACCESS_DENIED: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 49];
+pub const ALERT_ACCESS_DENIED: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 49];
 
 /// Answers a CONNECT; the tunnel goes on in a task of its own.
 pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<Incoming>) -> Response<ReplyBody> {
@@ -117,12 +117,12 @@ fn names(field: &HeaderValue, host: &Host, port: u16) -> bool {
 }
 
 /// Both records of a tunnel. A tunnel is nothing but its bytes: they count the same.
-struct Intents {
-    access: AccessFlow,
-    connection: ConnectionIntent,
+pub struct Intents {
+    pub access: AccessFlow,
+    pub connection: ConnectionIntent,
 }
 
-fn write_intents(
+pub fn write_intents(
     connection: &ClientConnection,
     access: &Access,
     judgement: &Judgement,
@@ -151,18 +151,18 @@ struct Tunnel {
 
 /// What is left of a tunnel once its bytes may pass: small, because it may last for hours and there are thousands.
 /// It keeps no snapshot: rules that were replaced do not stay in memory for it.
-struct Passing {
-    permit: RelayPermit,
-    client: Side<TcpStream>,
-    origin: TcpStream,
-    idle: Duration,
-    intents: Intents,
+pub struct Passing {
+    pub permit: RelayPermit,
+    pub client: Side<TcpStream>,
+    pub origin: TcpStream,
+    pub idle: Duration,
+    pub intents: Intents,
     /// Its part of what its client may have.
-    taken: Arc<Taken>,
+    pub taken: Arc<Taken>,
 }
 
 impl Passing {
-    async fn relay(self) {
+    pub async fn relay(self) {
         let Passing { permit, client, origin, idle, mut intents, taken } = self;
         let limits = RelayLimits { idle, total: None };
         let counts = intents.access.counts().clone();
@@ -177,7 +177,7 @@ impl Passing {
 
 impl Intents {
     /// Both rows end alike: a tunnel is nothing but its bytes.
-    fn end(&mut self, ending: Ending) {
+    pub fn end(&mut self, ending: Ending) {
         self.access.if_dropped(ending);
         self.connection.flow.if_dropped(ending);
     }
@@ -311,7 +311,7 @@ impl Tunnel {
         if let Ok(link) = Link::open(origin, &access.target, intents.connection, &limits).await {
             origins.keep(link);
         }
-        let opened = Opened { gateway, ends, taken, origins, row, inside: Some(inside) };
+        let opened = Opened { gateway, ends, taken, origins, row, inside: Some(inside), dialled: None };
         opened.serve_boxed(client.stream, client.first, limits).await;
     }
 
@@ -361,7 +361,7 @@ const WORDS_PAUSE: Duration = Duration::from_millis(20);
 
 /// What an origin speaks that begins, as with mail and SSH. Its words are looked at and left where they are; what is no
 /// greeting of a protocol whose servers begin is silence of the client: nobody can say what it will speak.
-async fn first_words(origin: &TcpStream, within: Duration) -> Signature {
+pub async fn first_words(origin: &TcpStream, within: Duration) -> Signature {
     let mut words = [0; WORDS_MAX];
     let mut deadline = None;
     loop {
@@ -386,6 +386,6 @@ fn speaks_first(protocol: Protocol) -> bool {
 }
 
 /// Known from the origin's words: the client said nothing yet.
-fn unread(signature: Signature) -> Detected {
+pub fn unread(signature: Signature) -> Detected {
     Detected { signature, bytes: Bytes::new(), stop: Stop::TimedOut }
 }

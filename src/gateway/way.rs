@@ -13,7 +13,7 @@ use crate::policy::DialPermit;
 use super::answer::Failure;
 use super::connection::ClientConnection;
 use super::record::Judgement;
-use super::{Gateway, Snapshot, judge};
+use super::{Gateway, Snapshot, judge, transparent};
 
 /// Addresses to dial, all of which may be.
 pub struct Way {
@@ -126,8 +126,14 @@ pub async fn find_origin(
 ) -> Result<Way, NoWay> {
     let gateway = &connection.gateway;
     let safe = gateway.safe_name(snapshot, access);
-    let named = safe.as_ref().unwrap_or(&access.target.host);
-    let resolved = resolve(gateway, named, access.target.port).await.map_err(NoWay::Unresolved)?;
+    let resolved = match (connection.dialled, &safe) {
+        // What the client dialled says nothing of where a search engine filters.
+        (Some(dialled), None) => transparent::addresses(gateway, snapshot, access, dialled).await?,
+        _ => {
+            let named = safe.as_ref().unwrap_or(&access.target.host);
+            resolve(gateway, named, access.target.port).await.map_err(NoWay::Unresolved)?
+        }
+    };
     let mut addresses = Vec::with_capacity(resolved.len());
     let mut permitted = None;
     let mut obstacle = None;
@@ -186,7 +192,7 @@ async fn find_parent(
     Ok(Way { addresses: gateway.memory.order(&addresses), permit, via: Via::Parent(parent) })
 }
 
-async fn resolve(gateway: &Gateway, host: &Host, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
+pub async fn resolve(gateway: &Gateway, host: &Host, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
     let addresses = match host {
         Host::Address(address) => vec![*address],
         Host::Name(name) => gateway.resolver.resolve(name).await?,

@@ -7,6 +7,9 @@ use std::net::SocketAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UdpSocket};
 
+use super::transparent;
+use crate::config::Divert;
+
 /// Connections that the kernel completes before we take them; it caps this at `net.core.somaxconn`.
 const BACKLOG: i32 = 1024;
 /// Some 2,000 questions that may wait while a slice of the runtime's time goes to others.
@@ -35,6 +38,12 @@ impl fmt::Display for BindError {
                 f,
                 "cannot listen on {address}: port {port} is taken by another program\n\
                  help: `ss -lntup 'sport = :{port}'` (as root) names it; stop it, or choose another port in `[listen]`"
+            ),
+            _ if error.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error()) => write!(
+                f,
+                "cannot listen on {address} for connections to all addresses (TPROXY): the system does not permit it\n\
+                 help: let systemd open it (`ecluse-transparent.socket`), give the service CAP_NET_ADMIN, or set \
+                 `mode = \"redirect\"` in `[transparent]`"
             ),
             io::ErrorKind::PermissionDenied => write!(
                 f,
@@ -65,8 +74,13 @@ impl std::error::Error for BindError {
     }
 }
 
-pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
-    open(address).map_err(|error| BindError::new(address, error))
+/// Opens it; `divert`: for what the network brings here; `handed`: a socket that is bound already.
+pub(super) fn bind(
+    address: SocketAddr,
+    divert: Option<Divert>,
+    handed: Option<Socket>,
+) -> Result<TcpListener, BindError> {
+    open(address, divert, handed).map_err(|error| BindError::new(address, error))
 }
 
 pub(super) fn bind_datagrams(address: SocketAddr) -> Result<UdpSocket, BindError> {
@@ -85,7 +99,21 @@ fn open_datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.into())
 }
 
-fn open(address: SocketAddr) -> io::Result<TcpListener> {
+fn open(address: SocketAddr, divert: Option<Divert>, handed: Option<Socket>) -> io::Result<TcpListener> {
+    let is_bound = handed.is_some();
+    let socket = handed.map_or_else(|| new(address), Ok)?;
+    if divert == Some(Divert::Tproxy) {
+        transparent::take_any_address(&socket, address)?;
+    }
+    socket.set_nonblocking(true)?;
+    if !is_bound {
+        socket.bind(&address.into())?;
+    }
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn new(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         // One family a socket: a client has one spelling of its address, whatever `net.ipv6.bindv6only` says.
@@ -93,8 +121,5 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
     }
     // A restart does not wait for the connections of the previous run to leave TIME_WAIT.
     socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket)
 }

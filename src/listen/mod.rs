@@ -8,7 +8,9 @@
 
 mod bind;
 mod datagrams;
+mod inherited;
 mod shortage;
+mod transparent;
 
 #[cfg(test)]
 mod tests;
@@ -18,8 +20,11 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::config::Divert;
+
 pub use bind::BindError;
 pub use datagrams::DatagramDoor;
+pub use inherited::Inherited;
 use shortage::Shortage;
 
 /// Through which door a connection came.
@@ -27,8 +32,21 @@ use shortage::Shortage;
 pub enum ListenerKind {
     /// A proxy that the client was told to use.
     Explicit,
+    /// The network brought it: a connection to port 80.
+    TransparentHttp(Divert),
+    /// The network brought it: any other.
+    TransparentTls(Divert),
     /// Questions of DNS, in a stream.
     Dns,
+}
+
+impl ListenerKind {
+    fn divert(self) -> Option<Divert> {
+        match self {
+            ListenerKind::Explicit | ListenerKind::Dns => None,
+            ListenerKind::TransparentHttp(divert) | ListenerKind::TransparentTls(divert) => Some(divert),
+        }
+    }
 }
 
 /// Where the client wanted to go, when the network brought it here instead.
@@ -58,7 +76,12 @@ pub struct Listener {
 impl Listener {
     /// Opens it; needs a runtime. Port 0 lets the system choose: see [`Listener::local`].
     pub fn bind(address: SocketAddr, kind: ListenerKind) -> Result<Listener, BindError> {
-        let socket = bind::bind(address)?;
+        Listener::open(address, kind, &mut Inherited::default())
+    }
+
+    /// The same, by a socket that the service manager has opened where there is one for this address.
+    pub fn open(address: SocketAddr, kind: ListenerKind, inherited: &mut Inherited) -> Result<Listener, BindError> {
+        let socket = bind::bind(address, kind.divert(), inherited.socket(address))?;
         let local = socket.local_addr().map_err(|error| BindError::new(address, error))?;
         Ok(Listener { socket, local, kind, shortage: Shortage::default() })
     }
@@ -96,7 +119,8 @@ impl Listener {
         // What we send is whole already; waiting for more (Nagle) only costs time.
         stream.set_nodelay(true)?;
         let local = stream.local_addr()?;
-        Ok(Accepted { stream, client, local, listener: self.kind, original: None })
+        let original = self.kind.divert().map(|divert| transparent::original_dst(&stream, local, divert));
+        Ok(Accepted { stream, client, local, listener: self.kind, original })
     }
 }
 

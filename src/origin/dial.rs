@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use rustix::io::Errno;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
-use super::Side;
 use super::memory::Memory;
+use super::{Side, source};
 use crate::policy::DialPermit;
 
 /// How long one address may keep us waiting before the next is tried beside it (RFC 8305 §8, "Connection Attempt Delay").
@@ -76,17 +76,18 @@ fn is_ours(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| OURS.iter().any(|errno| errno.raw_os_error() == code))
 }
 
-/// Dials the addresses in their order (see [`Memory::order`]), `within` a time for all of them together. Each may take
+/// Dials the addresses in their order, from `source` where it is given (see [`Memory::order`]), `within` a time for all of them together. Each may take
 /// 250 ms before the next is tried beside it, and a failure does not wait for that. The first connection wins.
 pub async fn dial(
     _permit: DialPermit,
     addresses: &[SocketAddr],
+    source: Option<IpAddr>,
     within: Duration,
     memory: &Memory,
 ) -> Result<OriginStream, DialError> {
     let deadline = Instant::now() + within;
     let mut waiting = addresses.iter().copied();
-    let mut attempts = Attempts::default();
+    let mut attempts = Attempts { source, ..Attempts::default() };
     let mut next_start = Instant::now();
     loop {
         if attempts.running.is_empty() || next_start <= Instant::now() {
@@ -120,6 +121,7 @@ type Attempt = Pin<Box<dyn Future<Output = io::Result<OriginStream>> + Send>>;
 
 #[derive(Default)]
 struct Attempts {
+    source: Option<IpAddr>,
     running: Vec<(SocketAddr, Attempt)>,
     failed: Vec<(SocketAddr, io::Error)>,
     /// All of them, in order.
@@ -129,7 +131,7 @@ struct Attempts {
 impl Attempts {
     fn start(&mut self, address: SocketAddr) {
         self.begun.push(address);
-        self.running.push((address, Box::pin(connect(address))));
+        self.running.push((address, Box::pin(connect(address, self.source))));
     }
 
     /// The next of the running attempts that ends; a failed one is put with the others.
@@ -182,8 +184,11 @@ fn is_of_the_network(error: &io::Error) -> bool {
     matches!(error.kind(), AddrNotAvailable | HostUnreachable | NetworkDown | NetworkUnreachable | TimedOut)
 }
 
-async fn connect(peer: SocketAddr) -> io::Result<OriginStream> {
-    let stream = TcpStream::connect(peer).await?;
+async fn connect(peer: SocketAddr, source: Option<IpAddr>) -> io::Result<OriginStream> {
+    let stream = match source {
+        Some(source) if source.is_ipv4() == peer.is_ipv4() => source::connect_as(source, peer).await?,
+        _ => TcpStream::connect(peer).await?,
+    };
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
     Ok(OriginStream { stream, peer, local })
@@ -233,7 +238,7 @@ mod tests {
     }
 
     async fn dialled(addresses: &[SocketAddr], within_ms: u64) -> Result<OriginStream, DialError> {
-        dial(DialPermit::for_test(), addresses, Duration::from_millis(within_ms), &Memory::default()).await
+        dial(DialPermit::for_test(), addresses, None, Duration::from_millis(within_ms), &Memory::default()).await
     }
 
     #[tokio::test]
@@ -264,7 +269,7 @@ mod tests {
         let Ok(mute) = std::panic::catch_unwind(|| Mute::of(socket2::Domain::IPV6, "[::1]:0")) else { return };
         let dialled = async |addresses: &[SocketAddr]| {
             let addresses = memory.order(addresses);
-            dial(DialPermit::for_test(), &addresses, Duration::from_secs(5), &memory).await.unwrap().peer
+            dial(DialPermit::for_test(), &addresses, None, Duration::from_secs(5), &memory).await.unwrap().peer
         };
         let refusing: SocketAddr = SocketAddr::new("::1".parse().unwrap(), closed().await.port());
         assert_eq!(dialled(&[refusing, v4]).await, v4);

@@ -16,6 +16,7 @@ mod order;
 mod own;
 mod parent;
 mod resolve;
+mod source;
 mod special;
 
 pub use ask::{AskError, NameServers, Query};
@@ -24,6 +25,7 @@ pub use guard::{Guard, Guarded};
 pub use memory::Memory;
 pub use parent::{CredentialsError, Parent, TunnelError};
 pub use resolve::{ResolveError, Resolver, ResolverError, system_servers};
+pub use source::can_bear_others_addresses;
 pub use special::is_public;
 
 /// Whose fault an error is: it decides status code and log level.

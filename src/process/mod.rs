@@ -23,8 +23,8 @@ use crate::clock::Clock;
 use crate::config::{Config, Recipients};
 use crate::gateway::control::ControlSocket;
 use crate::gateway::{Gateway, Snapshot};
-use crate::listen::{BindError, DatagramDoor, Listener, ListenerKind};
-use crate::origin::{Resolver, ResolverError};
+use crate::listen::{BindError, DatagramDoor, Inherited, Listener, ListenerKind};
+use crate::origin::{self, Resolver, ResolverError};
 use crate::store::{self, AnyStore, Embedded};
 use crate::tasks;
 
@@ -52,6 +52,10 @@ pub enum StartError {
     Resolver(#[from] ResolverError),
     #[error("the control socket {path} cannot be opened: {error}")]
     Control { path: PathBuf, error: io::Error },
+    #[error(
+        "origins cannot be reached from the clients' own addresses: {0}\n  help: that takes CAP_NET_ADMIN (`ecluse-keep-client-address.conf`); or set `keep_client_address = false` in `[transparent]`"
+    )]
+    ClientAddress(io::Error),
     #[error("signals cannot be received: {0}")]
     Signals(io::Error),
     #[error("the runtime cannot be started: {0}")]
@@ -79,6 +83,7 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
 
     // The machine: one gateway a state directory, every door open before anybody is let in.
     let _lock = state::take(&config)?;
+    check_addresses(&config)?;
     let (listeners, datagrams) = bind(&config)?;
     let own: Vec<SocketAddr> = listeners.iter().map(Listener::local).collect();
 
@@ -131,15 +136,33 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
 }
 
 fn bind(config: &Config) -> Result<(Vec<Listener>, Vec<DatagramDoor>), BindError> {
-    let open = |addresses: &[SocketAddr], kind| -> Result<Vec<Listener>, BindError> {
-        addresses.iter().map(|&address| Listener::bind(address, kind)).collect()
-    };
-    let mut listeners = open(&config.listen.explicit, ListenerKind::Explicit)?;
-    let dns = open(&config.listen.dns, ListenerKind::Dns)?;
+    let (listen, divert) = (&config.listen, config.transparent.mode);
+    let kinds = [
+        (&listen.explicit, ListenerKind::Explicit),
+        (&listen.transparent_http, ListenerKind::TransparentHttp(divert)),
+        (&listen.transparent_tls, ListenerKind::TransparentTls(divert)),
+        (&listen.dns, ListenerKind::Dns),
+    ];
+    let mut inherited = Inherited::take();
+    let mut listeners = Vec::new();
+    for (doors, kind) in kinds {
+        for &door in doors {
+            listeners.push(Listener::open(door, kind, &mut inherited)?);
+        }
+    }
+    inherited.close_others();
     // The same port for both, also where the system chose it.
-    let datagrams = dns.iter().map(|stream| DatagramDoor::bind(stream.local())).collect::<Result<_, _>>()?;
-    listeners.extend(dns);
+    let names = listeners.iter().filter(|listener| listener.kind() == ListenerKind::Dns);
+    let datagrams = names.map(|stream| DatagramDoor::bind(stream.local())).collect::<Result<_, _>>()?;
     Ok((listeners, datagrams))
+}
+
+/// Said at the start and not by every dial that fails.
+fn check_addresses(config: &Config) -> Result<(), StartError> {
+    match config.transparent.keep_client_address {
+        true => origin::can_bear_others_addresses().map_err(StartError::ClientAddress),
+        false => Ok(()),
+    }
 }
 
 fn journal_settings(config: &Config) -> Result<JournalSettings, UnsealError> {
@@ -207,6 +230,7 @@ fn say_what_needs_a_restart(old: &Snapshot, new: &Snapshot) {
     let (old, new) = (&old.config, &new.config);
     let fixed = [
         ("[listen]", old.listen != new.listen),
+        ("[transparent] mode", old.transparent.mode != new.transparent.mode),
         ("[journal]", old.journal != new.journal),
         ("[store]", old.store != new.store),
         ("[resolver]", old.resolver != new.resolver),

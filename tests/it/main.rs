@@ -32,6 +32,7 @@ mod spool;
 mod start;
 mod streaming;
 mod tidy;
+mod transparent;
 mod tunnels;
 mod urgent;
 mod whole_list;

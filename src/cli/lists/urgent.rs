@@ -212,7 +212,7 @@ mod tests {
     use crate::lists::{Format, Image, ListText};
 
     const POLICY: &str = "default = \"allow\"\n[groups.eleves]\ndefault = true\n[categories.press]\nlabel = \"Presse\"\n\
-                          forbids = false\n[[rule]]\nname = \"adulte\"\ncategories = [\"adult\"]\naction = \"refuse\"\n";
+                          forbids = false\n[categories.adult]\nlabel = \"Adulte\"\nforbids = true\n[[rule]]\nname = \"adulte\"\ncategories = [\"adult\"]\naction = \"refuse\"\n";
 
     fn rules() -> Ruleset {
         let lists = [

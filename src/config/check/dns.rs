@@ -26,7 +26,7 @@ impl Check<'_> {
                 );
             }
         }
-        self.doors(texts)
+        self.doors(texts, &[])
     }
 
     pub(super) fn dns(&mut self, written: WrittenDns) -> Dns {

@@ -107,7 +107,11 @@ impl Origin {
     }
 
     async fn start(address: &str, tls: Option<TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind(address).await.expect("a free port");
+        Origin::serving(TcpListener::bind(address).await.expect("a free port"), tls)
+    }
+
+    /// On a socket that is there already.
+    pub fn serving(listener: TcpListener, tls: Option<TlsAcceptor>) -> Self {
         let address = listener.local_addr().expect("a bound socket has an address");
         let ledger = Arc::new(Ledger::default());
         let origin = Origin { address, ledger: ledger.clone() };

@@ -190,7 +190,11 @@ impl RawOrigin {
     }
 
     pub async fn listen_on(address: &str) -> Self {
-        let listener = TcpListener::bind(address).await.expect("a free port");
+        RawOrigin::on(TcpListener::bind(address).await.expect("a free port"))
+    }
+
+    /// On a socket that is there already.
+    pub fn on(listener: TcpListener) -> Self {
         let address = listener.local_addr().expect("a bound socket has an address");
         RawOrigin { listener, address }
     }

@@ -12,6 +12,7 @@ mod sample;
 mod send;
 mod want;
 
+use crate::harness::lab;
 use crate::harness::table::Table;
 
 /// One request, or what passes for one.
@@ -33,10 +34,28 @@ pub enum Way {
     Absolute,
     /// Behind a CONNECT.
     Tunnel,
+    /// As it is, to the origin itself; the network brings it to the gateway instead.
+    Diverted,
 }
 
 impl Way {
+    /// Those of a browser that is set to use a proxy, and as it is.
     pub const ALL: [Way; 3] = [Way::Bare, Way::Absolute, Way::Tunnel];
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn none_of_our_own_probes_is_smuggled_past_the_transparent_door_or_hangs() {
+    let test = "probes::none_of_our_own_probes_is_smuggled_past_the_transparent_door_or_hangs";
+    if !lab::enter(test) {
+        return;
+    }
+    let judged = send::send_all(families::all(), &[Way::Diverted]).await;
+    let mut table = Table::new("Our own requests, without a proxy's setting");
+    judged.sum_up(&mut table);
+    table.print();
+    let forwarded = judged.verdicts.iter().filter(|verdict| verdict.requests.is_some_and(|n| n > 0)).count();
+    assert!(forwarded > 100, "only {forwarded} probes arrived: nothing was brought to the gateway");
+    judged.check("our own probes, transparently", |_| None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,9 +11,10 @@ use super::judge::Judged;
 use super::{Probe, Way};
 use crate::harness::dns::NameServer;
 use crate::harness::gateway::{Gateway, search};
+use crate::harness::lab::run;
 use crate::harness::raw::Line;
 use crate::harness::recorder::Recorder;
-use crate::harness::site::{POLICY, Site};
+use crate::harness::site::{POLICY, Site, free_port};
 
 /// Whatever comes, an answer or the close must be there by then: more than the limits of [`LIMITS`] allow together.
 pub const HANGS_AFTER: Duration = Duration::from_secs(12);
@@ -62,6 +63,9 @@ pub async fn send_all(probes: Vec<Probe>, ways: &[Way]) -> Judged {
     site.set("limits", LIMITS);
     // The path is kept, so that rows can be compared with what the origin read.
     site.write_rule("policy.toml", &POLICY.replace("hosts = [\"paths.test\"]", "hosts = [\"probe.test\"]"));
+    if ways.contains(&Way::Diverted) {
+        divert(&mut site, recorder.port());
+    }
     let gateway = Gateway::start(&mut site).await;
 
     let places = Arc::new(Semaphore::new(AT_ONCE));
@@ -77,10 +81,11 @@ pub async fn send_all(probes: Vec<Probe>, ways: &[Way]) -> Judged {
                 let client = device(number, way);
                 let name = format!("p{number}-{way:?}.probe.test").to_ascii_lowercase();
                 let bytes = written(&probe, way, &name, port);
-                let mut line = Line::from(client.into(), proxy).await;
+                let to = if way == Way::Diverted { ([127, 0, 0, 1], port).into() } else { proxy };
+                let mut line = Line::from(client.into(), to).await;
                 let heard = match way {
                     Way::Tunnel => through_tunnel(&mut line, &format!("{name}:{port}"), &bytes).await,
-                    Way::Bare | Way::Absolute => {
+                    Way::Bare | Way::Absolute | Way::Diverted => {
                         line.try_say(&bytes).await;
                         hear(&mut line, &bytes).await
                     }
@@ -101,6 +106,23 @@ pub async fn send_all(probes: Vec<Probe>, ways: &[Way]) -> Judged {
     Judged::new(sent, recorder.connections(), accesses, connections, recorder.port())
 }
 
+/// Opens the door for HTTP, and has the probes' connections to the recorder brought there (the gateway's own come from
+/// 127.0.0.1 and pass).
+fn divert(site: &mut Site, recorder: u16) {
+    let door = free_port();
+    site.set("listen", &format!("transparent_http = [\"127.0.0.1:{door}\"]"));
+    run(&format!(
+        "nft -f - <<'END'
+table ip probes {{
+    chain divert {{
+        type nat hook output priority -100
+        ip saddr 127.96.0.0/11 tcp dport {recorder} redirect to :{door}
+    }}
+}}
+END"
+    ));
+}
+
 /// On loopback, every 127.x.y.z is another device.
 fn device(number: usize, way: Way) -> Ipv4Addr {
     let number = number as u16 + 1;
@@ -117,7 +139,7 @@ fn written(probe: &Probe, way: Way, name: &str, port: u16) -> Vec<u8> {
     // Some probes of others name hosts of their own, that lead nowhere here.
     let foreign = !contains(&probe.bytes, "{HOST");
     match way {
-        Way::Bare | Way::Tunnel => bytes,
+        Way::Bare | Way::Tunnel | Way::Diverted => bytes,
         Way::Absolute if foreign => in_absolute_form(&with_our_authority(&with_our_host(&bytes, &host), &host), &host),
         Way::Absolute => in_absolute_form(&bytes, &host),
     }

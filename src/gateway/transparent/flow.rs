@@ -1,0 +1,333 @@
+//! One connection that is one access: TLS, or whatever is not HTTP.
+
+use std::sync::Arc;
+
+use ::http::HeaderMap;
+use tokio::net::TcpStream;
+
+use crate::access::{Access, Carrier, Ending, Flags, Host, HostSource, Protocol, Target, Visit};
+use crate::detect::{Detected, Signature};
+use crate::metrics::METRICS;
+use crate::policy::RelayPermit;
+use crate::relay::Side;
+
+use super::super::connection::{ClientConnection, Opened};
+use super::super::origins::Origins;
+use super::super::phase::Phase;
+use super::super::reach::{self, Reached};
+use super::super::record::{Judgement, access_record, decide_anew};
+use super::super::reply::Reply;
+use super::super::tunnel::{ALERT_ACCESS_DENIED, Intents, Passing, first_words, unread, write_intents};
+use super::super::way::{self, NoWay, Way};
+use super::super::{Snapshot, judge, parting};
+use super::listen;
+
+/// A client, and what it wants as far as that is known.
+pub struct Flow {
+    connection: ClientConnection,
+    snapshot: Arc<Snapshot>,
+    access: Access,
+    client: TcpStream,
+}
+
+/// An origin that has been dialled, and its rows.
+struct Dialled {
+    origin: Reached,
+    judgement: Judgement,
+    intents: Intents,
+}
+
+impl Flow {
+    /// Of the target nothing is known but the address dialled.
+    pub fn new(opened: Opened, snapshot: Arc<Snapshot>, client: TcpStream) -> Self {
+        let connection = opened.connection(Phase::new());
+        // Every transparent door knows it.
+        let dialled = connection.dialled.unwrap_or(connection.local);
+        let mut target = Target::tunnel(Host::Address(dialled.ip()), dialled.port());
+        target.host_source = HostSource::Address;
+        let mut access = Access {
+            client: Arc::new(connection.identify(&snapshot)),
+            target,
+            method: "".into(),
+            visit: Visit::Unknown,
+            start: connection.gateway.clock.now(),
+        };
+        connection.gateway.say_how_sure(&mut access);
+        Flow { connection, snapshot, access, client }
+    }
+
+    /// Judges the first bytes and dials. `None`: it has ended without a relay.
+    pub async fn pass(mut self, detected: Detected) -> Option<Passing> {
+        let signature = &detected.signature;
+        self.learn(signature);
+        if self.is_turned_down() {
+            return None;
+        }
+        let (way, permit, judgement) = match self.find_by_first_bytes(signature).await {
+            Ok(found) => found,
+            Err(no_way) => {
+                self.refuse(no_way).await;
+                return None;
+            }
+        };
+        let judged = self.access.target.address;
+        let mut dialled = self.dial(way, judgement).await?;
+        self.tell_of_ech(signature, &dialled.intents);
+        // Another address answered than the one that was judged.
+        let permit = if self.access.target.address == judged { Some(permit) } else { self.judge_flow(&mut dialled) };
+        self.go_through(permit, detected, dialled).await
+    }
+
+    /// Dials for a client that is silent, and listens to both sides until one of them speaks.
+    pub async fn look(mut self) -> Option<Passing> {
+        if self.is_turned_down() {
+            return None;
+        }
+        let found = match judge::connection(&self.snapshot, &self.access) {
+            Ok(judgement) => self.find_way(judgement).await,
+            Err(judgement) => Err(NoWay::Refused(judgement)),
+        };
+        let (way, judgement) = match found {
+            Ok(found) => found,
+            Err(no_way) => {
+                self.refuse(no_way).await;
+                return None;
+            }
+        };
+        let mut dialled = self.dial(way, judgement).await?;
+        let mut client_spoke = [0];
+        let limits = self.snapshot.config.limits;
+        let detected = tokio::select! {
+            biased;
+            spoke = self.client.peek(&mut client_spoke) => match spoke {
+                Ok(0) | Err(_) => None,
+                Ok(_) => listen(&mut self.client, &limits).await,
+            },
+            // The origin speaks first, and the client waits for it, as with mail.
+            signature = first_words(&dialled.origin.stream.stream, limits.detect) => Some(unread(signature)),
+            () = tokio::time::sleep(limits.keep_alive) => {
+                dialled.intents.end(Ending::TimedOut);
+                return None;
+            }
+        };
+        let Some(detected) = detected else {
+            dialled.intents.end(Ending::ClientClosed);
+            return None;
+        };
+        // A name, or HTTP that has many: that is judged as if it had come at once, and perhaps goes elsewhere.
+        if detected.signature.sni.is_some() {
+            dialled.intents.end(Ending::Complete);
+            drop(dialled);
+            return self.pass(detected).await;
+        }
+        if detected.signature.protocol.carrier() == Carrier::Http {
+            dialled.intents.end(Ending::Complete);
+            drop(dialled);
+            self.serve(detected).await;
+            return None;
+        }
+        self.learn(&detected.signature);
+        self.tell_of_ech(&detected.signature, &dialled.intents);
+        let permit = match self.hidden_name(&detected.signature) {
+            Some(judgement) => {
+                self.note(&mut dialled, judgement);
+                None
+            }
+            None => self.judge_flow(&mut dialled),
+        };
+        self.go_through(permit, detected, dialled).await
+    }
+
+    /// The row of a client that left before it said anything.
+    pub fn client_left(mut self) {
+        self.access.target.protocol = Protocol::Silent;
+        let judgement = match judge::connection(&self.snapshot, &self.access) {
+            Ok(judgement) => judgement,
+            Err(judgement) => *judgement,
+        };
+        self.reply().write_ended(&self.access, &judgement, Ending::ClientClosed);
+        self.connection.close(Ending::ClientClosed);
+    }
+
+    /// The last word of policy on an origin that has been dialled.
+    async fn go_through(
+        self,
+        permit: Option<RelayPermit>,
+        detected: Detected,
+        mut dialled: Dialled,
+    ) -> Option<Passing> {
+        let Some(permit) = permit else {
+            METRICS.accesses_refused.add(1);
+            dialled.intents.end(Ending::Answered);
+            drop(dialled);
+            self.part(true).await;
+            return None;
+        };
+        METRICS.accesses_tunnelled.add(1);
+        let Dialled { origin, intents, .. } = dialled;
+        let idle = self.snapshot.config.limits.tunnel_idle;
+        let client = Side { first: detected.bytes, stream: self.client };
+        let taken = self.connection.taken;
+        Some(Passing { permit, client, origin: origin.stream.stream, idle, intents, taken })
+    }
+
+    fn learn(&mut self, signature: &Signature) {
+        let target = &mut self.access.target;
+        target.protocol = signature.protocol;
+        if let Some(sni) = &signature.sni {
+            target.host = Host::Name(sni.clone());
+            target.host_source = HostSource::Sni;
+        }
+    }
+
+    fn tell_of_ech(&self, signature: &Signature, intents: &Intents) {
+        let (protocol, ech) = (signature.protocol, signature.ech.is_some());
+        intents.connection.flow.amend(|record| {
+            record.protocol = protocol;
+            if ech {
+                record.flags.insert(Flags::ECH);
+            }
+        });
+        if ech {
+            intents.access.amend(|record| record.flags.insert(Flags::ECH));
+        }
+    }
+
+    /// Whether the client has asked too much, and was told so by a reset. Help-lines pass in every mode.
+    fn is_turned_down(&self) -> bool {
+        let Some(obstacle) = self.connection.obstacle() else { return false };
+        if judge::is_help_line(&self.snapshot, &self.access) {
+            return false;
+        }
+        let _ = self.client.set_zero_linger();
+        let ending = obstacle.failure.ending();
+        // Its row counts it with its like.
+        drop(self.reply().failed(&self.access, obstacle.failure, ending));
+        self.connection.close(ending);
+        true
+    }
+
+    async fn find_by_first_bytes(&mut self, signature: &Signature) -> Result<(Way, RelayPermit, Judgement), NoWay> {
+        if let Some(judgement) = self.hidden_name(signature) {
+            return Err(NoWay::Refused(Box::new(judgement)));
+        }
+        let first = judge::connection(&self.snapshot, &self.access).map_err(NoWay::Refused)?;
+        let (way, first) = self.find_way(first).await?;
+        match judge::flow(&self.snapshot, &self.access) {
+            Ok((permit, judgement)) => Ok((way, permit, judgement.after(&first))),
+            Err(judgement) => Err(NoWay::Refused(Box::new(judgement.after(&first)))),
+        }
+    }
+
+    async fn find_way(&mut self, judgement: Judgement) -> Result<(Way, Judgement), NoWay> {
+        let way = way::find(&self.connection, &self.snapshot, &mut self.access).await?;
+        Ok((way, judgement))
+    }
+
+    /// A server might read a name there that we do not.
+    fn hidden_name(&self, signature: &Signature) -> Option<Judgement> {
+        let fault = signature.fault.filter(|fault| fault.may_hide_a_name())?;
+        tracing::debug!(host = %self.access.target.host, %fault, "a flow may hide a name");
+        Some(self.reply().hidden_name(&self.access))
+    }
+
+    /// Writes both intents and dials. `None`: the rows are written and the client has been told.
+    async fn dial(&mut self, way: Way, judgement: Judgement) -> Option<Dialled> {
+        let intents = match write_intents(&self.connection, &self.access, &judgement, &way) {
+            Ok(intents) => intents,
+            Err(no_way) => {
+                self.write_refused(no_way);
+                return None;
+            }
+        };
+        let both = (&intents.access, &intents.connection);
+        match reach::reach(&self.connection, &self.snapshot, &mut self.access, way, both).await {
+            Ok(origin) => Some(Dialled { origin, judgement, intents }),
+            Err(no_way) => {
+                let ending = no_way.ending();
+                let refuses = is_refusal(&no_way);
+                let last = self.reply().wordless(&self.access, no_way);
+                if refuses {
+                    self.decide_anew(&intents, &last);
+                }
+                intents.connection.flow.finish(None, ending);
+                intents.access.finish(None, ending);
+                None
+            }
+        }
+    }
+
+    /// The last question, with an origin at hand; the answer is noted.
+    fn judge_flow(&self, dialled: &mut Dialled) -> Option<RelayPermit> {
+        let (permit, judgement) = match judge::flow(&self.snapshot, &self.access) {
+            Ok((permit, judgement)) => (Some(permit), judgement),
+            Err(judgement) => (None, *judgement),
+        };
+        self.note(dialled, judgement);
+        permit
+    }
+
+    /// The last decision is the one the row keeps; a first one that differed is noted.
+    fn note(&self, dialled: &mut Dialled, judgement: Judgement) {
+        let judgement = judgement.after(&dialled.judgement);
+        self.decide_anew(&dialled.intents, &judgement);
+        let (action, help_line) = (judgement.action, judgement.duties.help_line);
+        dialled.intents.connection.flow.amend(|record| {
+            record.action = action;
+            // The first bytes named what the address did not.
+            if help_line {
+                record.strip_help_line();
+            }
+        });
+        dialled.judgement = judgement;
+    }
+
+    fn decide_anew(&self, intents: &Intents, judgement: &Judgement) {
+        let log = &self.connection.gateway.log;
+        intents.access.amend(|record| {
+            let decided = access_record(log, &self.access, judgement, record.connection);
+            decide_anew(record, decided);
+        });
+    }
+
+    /// HTTP of a client that was silent at first.
+    async fn serve(self, detected: Detected) {
+        let limits = self.snapshot.config.limits;
+        let ClientConnection { gateway, client, local, taken, row, dialled, .. } = self.connection;
+        let origins = Origins::new(&gateway.idle_links, limits.flows);
+        let opened = Opened { gateway, ends: (client, local), taken, origins, row, inside: None, dialled };
+        opened.serve_boxed(self.client, detected.bytes, limits).await;
+    }
+
+    /// It is not to be, and no intent was written: the row, and the word.
+    async fn refuse(self, no_way: NoWay) {
+        let refuses = is_refusal(&no_way);
+        self.write_refused(no_way);
+        self.part(refuses).await;
+    }
+
+    fn write_refused(&self, no_way: NoWay) {
+        let ending = no_way.ending();
+        let judgement = self.reply().wordless(&self.access, no_way);
+        self.reply().write_ended(&self.access, &judgement, ending);
+        self.connection.close(ending);
+    }
+
+    /// Says no in the client's own language. Where it was no refusal, a reset says that there is no connection.
+    async fn part(self, is_refusal: bool) {
+        let Flow { connection, client, access, .. } = self;
+        match access.target.protocol.carrier() {
+            Carrier::Tls if is_refusal => parting::say_goodbye(client, &ALERT_ACCESS_DENIED).await,
+            _ => parting::hang_up(client),
+        }
+        drop(connection);
+    }
+
+    fn reply(&self) -> Reply<'_> {
+        Reply::on(&self.connection, &self.snapshot, &HeaderMap::new())
+    }
+}
+
+fn is_refusal(no_way: &NoWay) -> bool {
+    matches!(no_way, NoWay::Refused(_) | NoWay::Guarded(_))
+}

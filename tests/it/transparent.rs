@@ -1,0 +1,330 @@
+//! A client without any setting is filtered: the network brings its connections here, by REDIRECT and by TPROXY, in both
+//! families of addresses, and every attempt is in the log.
+//!
+//! Each test makes its own network ([`Lab`]); the rules of the firewall are those that `ecluse nftables` prints.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::cli::{self, number, text};
+use crate::harness::dns::NameServer;
+use crate::harness::gateway::Gateway;
+use crate::harness::lab::{
+    CLIENT_V4, CLIENT_V6, GATEWAY_V4, INTERNET, Lab, NOBODY_V4, NOBODY_V6, ORIGIN_V4, ORIGIN_V6, run,
+};
+use crate::harness::origin::Origin;
+use crate::harness::raw::{End, RawOrigin};
+use crate::harness::site::Site;
+use crate::harness::tls::Authority;
+use crate::harness::tool;
+
+/// A lab with a gateway whose doors are open and whose rules are loaded, and origins over HTTP and HTTPS.
+struct Town {
+    lab: Lab,
+    gateway: Gateway,
+    site: Site,
+    web: Origin,
+    secure: Origin,
+}
+
+impl Town {
+    /// `None` outside the lab, see [`Lab::enter`].
+    async fn enter(test: &str, transparent: &str) -> Option<Town> {
+        let lab = Lab::enter(&format!("transparent::{test}"))?;
+        let names = NameServer::start().await;
+        for name in ["allowed.test", "www.adult.test", "adult.test"] {
+            names.answers(name, &[&[ORIGIN_V4, ORIGIN_V6]]);
+        }
+        let authority = Authority::new();
+        let web = Origin::serving(lab.origin.listen("[::]:80"), None);
+        let acceptor = authority.acceptor(&["allowed.test", "adult.test"]);
+        let secure = Origin::serving(lab.origin.listen("[::]:443"), Some(acceptor));
+        let mut site = Site::new(Some(names.address));
+        authority.write_pem(&site.folder().join("authority.pem"));
+        site.set("guard", &format!("allow = [\"127.0.0.0/8\", \"::1/128\", {INTERNET}]"));
+        site.set(
+            "listen",
+            "transparent_http = [\"0.0.0.0:3129\", \"[::]:3129\"]\ntransparent_tls = [\"0.0.0.0:3130\", \"[::]:3130\"]",
+        );
+        site.set("transparent", &format!("interfaces = [\"eth-c\"]\n{transparent}"));
+        let gateway = Gateway::start(&mut site).await;
+        for (arguments, shell) in [(&["nftables"][..], "nft -f"), (&["nftables", "--routing"], "sh -e")] {
+            let file = site.folder().join("firewall");
+            std::fs::write(&file, gateway.cli(arguments).ok()).expect("a writable folder");
+            run(&format!("{shell} {}", file.display()));
+        }
+        Some(Town { lab, gateway, site, web, secure })
+    }
+
+    /// curl on the client, which takes `name` to be at `address`.
+    async fn curl(&self, name: &str, address: &str, url: &str) -> cli::Said {
+        let address = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+        let authority = self.site.folder().join("authority.pem").display().to_string();
+        let resolve: Vec<String> = [80, 443, 3129].iter().map(|port| format!("{name}:{port}:{address}")).collect();
+        let mut arguments = vec!["-sS", "--max-time", "15", "--cacert", &authority, "-w", "\n%{http_code}"];
+        arguments.extend(resolve.iter().flat_map(|one| ["--resolve", one]));
+        arguments.push(url);
+        self.lab.client.say("curl", &arguments).await
+    }
+
+    /// The one row about a host with these words in it.
+    async fn row(&self, host: &str, method: &str) -> Value {
+        let rows = self.gateway.rows(1, &["--host", host]).await;
+        assert_eq!(text(&rows[0], "method"), method, "{rows:#?}");
+        rows.into_iter().next().expect("one row")
+    }
+}
+
+fn has_flag(row: &Value, flag: &str) -> bool {
+    row["flags"].as_array().is_some_and(|flags| flags.iter().any(|one| one == flag))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_without_settings_is_filtered_when_it_is_redirected() {
+    filtered("a_client_without_settings_is_filtered_when_it_is_redirected", "mode = \"redirect\"").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_without_settings_is_filtered_when_its_packets_are_kept() {
+    filtered("a_client_without_settings_is_filtered_when_its_packets_are_kept", "mode = \"tproxy\"").await;
+}
+
+async fn filtered(test: &str, mode: &str) {
+    let Some(town) = Town::enter(test, mode).await else { return };
+    let mut rows = 0;
+    for (address, client) in [(ORIGIN_V4, CLIENT_V4), (ORIGIN_V6, CLIENT_V6)] {
+        let said = town.curl("allowed.test", address, "http://allowed.test/").await;
+        assert_eq!(said.stdout, "hello from allowed.test\n\n200", "{}", said.stderr);
+        let said = town.curl("allowed.test", address, "https://allowed.test/").await;
+        assert_eq!(said.stdout, "hello from allowed.test\n\n200", "{}", said.stderr);
+        let reached = (town.web.requests().len(), town.secure.ledger.connections().len());
+
+        // Refused: in clear with the page, otherwise with an alert of TLS, and no origin sees anything of it.
+        let said = town.curl("www.adult.test", address, "http://www.adult.test/secret?q=1").await;
+        assert!(said.stdout.ends_with("\n403") && said.stdout.contains("Collège des Essais"), "{}", said.stdout);
+        let said = town.curl("adult.test", address, "https://adult.test/").await;
+        assert_eq!(said.code, Some(35), "a handshake that fails: {}{}", said.stdout, said.stderr);
+        assert!(said.stderr.contains("alert"), "{}", said.stderr);
+        assert_eq!((town.web.requests().len(), town.secure.ledger.connections().len()), reached);
+
+        rows += 4;
+        let all = town.gateway.rows(rows, &[]).await;
+        let own: Vec<&Value> = all.iter().filter(|row| text(row, "client_address") == client).collect();
+        let is = |host: &str, method: &str, source: &str, action: &str| {
+            own.iter().any(|row| {
+                text(row, "host") == host
+                    && text(row, "method") == method
+                    && text(row, "host_source") == source
+                    && text(row, "action") == action
+                    && !has_flag(row, "origin-mismatch")
+            })
+        };
+        assert!(is("allowed.test", "GET", "clear", "forward"), "{own:#?}");
+        assert!(is("allowed.test", "", "sni", "tunnel"), "{own:#?}");
+        assert!(is("www.adult.test", "GET", "clear", "refuse"), "{own:#?}");
+        assert!(is("adult.test", "", "sni", "refuse"), "{own:#?}");
+    }
+    // Both ends of what passed are known, and the origin saw ours.
+    let connections = town.gateway.search(&["--stream", "connections"]);
+    let outward = town.web.ledger.connections()[0];
+    let row = connections.iter().find(|row| number(row, "outward_port") == u64::from(outward.port()));
+    let row = row.unwrap_or_else(|| panic!("no row for {outward}: {connections:#?}"));
+    assert_eq!((text(row, "origin_address"), number(row, "origin_port")), (ORIGIN_V4, 80));
+    assert_eq!(outward.ip().to_canonical().to_string(), "198.51.100.1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openssl_speaks_through_the_gateway_and_hears_the_alert() {
+    let test = "openssl_speaks_through_the_gateway_and_hears_the_alert";
+    let Some(town) = Town::enter(test, "").await else { return };
+    if tool("openssl").is_none() {
+        return;
+    }
+    let at = format!("{ORIGIN_V4}:443");
+    let handshake = |name: &'static str| {
+        let arguments = ["s_client", "-connect", &at, "-servername", name].map(str::to_owned);
+        let client = &town.lab.client;
+        async move { client.say("openssl", &arguments.each_ref().map(String::as_str)).await }
+    };
+    let said = handshake("allowed.test").await;
+    assert!(said.stdout.contains("CN") && said.stdout.contains("BEGIN CERTIFICATE"), "{}{}", said.stdout, said.stderr);
+    let said = handshake("adult.test").await;
+    assert!(said.stderr.contains("alert access denied"), "{}", said.stderr);
+    assert_eq!(text(&town.row("allowed.test", "").await, "protocol"), "tls");
+    assert_eq!(text(&town.row("adult.test", "").await, "ending"), "answered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_at_another_address_is_reached_where_our_resolver_finds_it_and_the_row_says_so() {
+    let test = "a_name_at_another_address_is_reached_where_our_resolver_finds_it_and_the_row_says_so";
+    let Some(town) = Town::enter(test, "").await else { return };
+    for (count, nobody, origin) in [(2, NOBODY_V4, ORIGIN_V4), (4, NOBODY_V6, ORIGIN_V6)] {
+        for url in ["http://allowed.test/", "https://allowed.test/"] {
+            let said = town.curl("allowed.test", nobody, url).await;
+            assert_eq!(said.stdout, "hello from allowed.test\n\n200", "{}", said.stderr);
+        }
+        let rows = town.gateway.rows(count, &["--host", "allowed.test"]).await;
+        let own: Vec<&Value> = rows.iter().filter(|row| text(row, "asked") == nobody).collect();
+        assert_eq!(own.len(), 2, "{rows:#?}");
+        assert!(own.iter().all(|row| has_flag(row, "origin-mismatch")), "{own:#?}");
+        let connections = town.gateway.search(&["--stream", "connections"]);
+        assert!(connections.iter().any(|row| text(row, "origin_address") == origin), "{connections:#?}");
+        assert!(connections.iter().all(|row| text(row, "origin_address") != nobody), "{connections:#?}");
+    }
+    // A name that does not resolve is refused, however well its address answers.
+    let said = town.curl("gone.test", ORIGIN_V4, "http://gone.test/").await;
+    assert!(said.stdout.ends_with("\n502"), "{}", said.stdout);
+    let said = town.curl("gone.test", ORIGIN_V4, "https://gone.test/").await;
+    assert_ne!(said.code, Some(0));
+    let rows = town.gateway.rows(2, &["--host", "gone.test"]).await;
+    assert!(rows.iter().all(|row| text(row, "ending") == "origin-unreachable"), "{rows:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_at_another_address_is_refused_where_the_operator_says_so() {
+    let test = "a_name_at_another_address_is_refused_where_the_operator_says_so";
+    let Some(town) = Town::enter(test, "origin_mismatch = \"refuse\"").await else { return };
+    let said = town.curl("allowed.test", NOBODY_V4, "http://allowed.test/").await;
+    assert!(said.stdout.ends_with("\n403"), "{}", said.stdout);
+    let said = town.curl("allowed.test", NOBODY_V4, "https://allowed.test/").await;
+    assert!(said.stderr.contains("alert"), "{}", said.stderr);
+    let rows = town.gateway.rows(2, &["--host", "allowed.test"]).await;
+    for row in &rows {
+        assert_eq!((text(row, "action"), text(row, "rule")), ("refuse", "gateway-origin-mismatch"), "{row:#}");
+        assert!(has_flag(row, "origin-mismatch") && text(row, "asked") == NOBODY_V4, "{row:#}");
+    }
+    let said = town.curl("allowed.test", ORIGIN_V4, "https://allowed.test/").await;
+    assert_eq!(said.stdout, "hello from allowed.test\n\n200", "what agrees passes: {}", said.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_at_another_address_is_reached_there_where_the_operator_allows_it() {
+    let test = "a_name_at_another_address_is_reached_there_where_the_operator_allows_it";
+    let Some(town) = Town::enter(test, "origin_mismatch = \"allow\"").await else { return };
+    town.lab.origin.run("ip addr add 198.51.100.20/24 dev eth0");
+    let said = town.curl("allowed.test", "198.51.100.20", "http://allowed.test/").await;
+    assert_eq!(said.stdout, "hello from allowed.test\n\n200", "{}", said.stderr);
+    let row = town.row("allowed.test", "GET").await;
+    assert!(has_flag(&row, "origin-mismatch") && text(&row, "asked") == "198.51.100.20", "{row:#}");
+    let connections = town.gateway.search(&["--stream", "connections"]);
+    assert!(connections.iter().any(|row| text(row, "origin_address") == "198.51.100.20"), "{connections:#?}");
+    // What is refused by its name stays so.
+    let said = town.curl("adult.test", "198.51.100.20", "http://adult.test/").await;
+    assert!(said.stdout.ends_with("\n403"), "{}", said.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_name_goes_to_its_address_and_http_is_http_on_any_port() {
+    let test = "what_has_no_name_goes_to_its_address_and_http_is_http_on_any_port";
+    let Some(town) = Town::enter(test, "").await else { return };
+    // A server that speaks first, to a client that waits for it.
+    let mail = RawOrigin::on(town.lab.origin.listen("[::]:25"));
+    let mut client = town.lab.client.connect(format!("{ORIGIN_V4}:25").parse().expect("an address"));
+    let mut server = mail.accept().await;
+    server.say("220 mail.test ESMTP\r\n").await;
+    client.expect("220 mail.test ESMTP\r\n").await;
+    client.say("QUIT\r\n").await;
+    server.expect("QUIT\r\n").await;
+    drop((client, server));
+
+    // A client that speaks first, and not HTTP.
+    let other = RawOrigin::on(town.lab.origin.listen("[::]:4000"));
+    let mut client = town.lab.client.connect(format!("[{ORIGIN_V6}]:4000").parse().expect("an address"));
+    client.say(b"ZZ-a protocol of nobody, with some words to be told by; 0123456789\n").await;
+    let mut server = other.accept().await;
+    server.expect(b"ZZ-a protocol of nobody, with some words to be told by; 0123456789\n").await;
+    drop((client, server));
+
+    // HTTP where nobody expects it: refused with its page, and its row names the host.
+    let mut client = town.lab.client.connect(format!("{ORIGIN_V4}:4000").parse().expect("an address"));
+    client.say("GET / HTTP/1.1\r\nHost: adult.test:4000\r\n\r\n").await;
+    assert_eq!(client.reply("GET").await.status, 403);
+    other.expect_nobody(Duration::from_millis(100)).await;
+    // The same from one who was silent at first.
+    let mut late = town.lab.client.connect(format!("{ORIGIN_V4}:4000").parse().expect("an address"));
+    let mut looked_at = other.accept().await;
+    late.say("GET / HTTP/1.1\r\nHost: adult.test:4000\r\n\r\n").await;
+    assert_eq!(late.reply("GET").await.status, 403);
+    assert!(looked_at.hear_all().await.is_empty(), "nothing goes to an origin before it is judged");
+
+    // By its address: the row has no name.
+    let said = town.curl("allowed.test", ORIGIN_V4, &format!("http://{ORIGIN_V4}/")).await;
+    assert!(said.stdout.ends_with("\n200"), "{}", said.stdout);
+
+    let rows = town.gateway.rows(3, &["--host", ORIGIN_V4]).await;
+    assert!(rows.iter().all(|row| text(row, "host_source") == "address"), "{rows:#?}");
+    let mail = rows.iter().find(|row| number(row, "port") == 25).expect("a row for the mail");
+    assert_eq!((text(mail, "action"), number(mail, "bytes_up"), number(mail, "bytes_down")), ("tunnel", 6, 21));
+    let row = town.row(ORIGIN_V6, "").await;
+    assert_eq!((number(&row, "port"), number(&row, "bytes_up")), (4000, 67));
+    let rows = town.gateway.rows(2, &["--host", "adult.test"]).await;
+    assert!(rows.iter().all(|row| text(row, "action") == "refuse" && number(row, "port") == 4000), "{rows:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_with_a_name_gains_nothing() {
+    let test = "who_waits_with_a_name_gains_nothing";
+    let Some(town) = Town::enter(test, "").await else { return };
+    let elsewhere = RawOrigin::on(town.lab.origin.listen("[::]:8443"));
+    let at = format!("{ORIGIN_V4}:8443").parse().expect("an address");
+    let mut client = town.lab.client.connect(at);
+    let mut looked_at = elsewhere.accept().await;
+    client.say(crate::harness::tls::client_hello("adult.test")).await;
+    let (said, _) = client.hear_end().await;
+    assert_eq!(said.first(), Some(&0x15), "an alert of TLS: {said:?}");
+    assert!(looked_at.hear_all().await.is_empty(), "nothing goes to an origin before it is judged");
+    assert_eq!(text(&town.row("adult.test", "").await, "action"), "refuse");
+    // An allowed name is dialled anew.
+    let mut client = town.lab.client.connect(at);
+    let mut looked_at = elsewhere.accept().await;
+    let hello = crate::harness::tls::client_hello("allowed.test");
+    client.say(&hello).await;
+    assert!(looked_at.hear_all().await.is_empty());
+    elsewhere.accept().await.expect(&hello).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_reaches_the_gateway_itself_nor_the_inner_network() {
+    let test = "nobody_reaches_the_gateway_itself_nor_the_inner_network";
+    let Some(town) = Town::enter(test, "").await else { return };
+    // Its doors, dialled directly: a loop, or somebody who tries.
+    let said = town.curl("allowed.test", GATEWAY_V4, "http://allowed.test:3129/").await;
+    assert!(said.stdout.ends_with("\n403"), "{}", said.stdout);
+    let mut client = town.lab.client.connect(format!("{GATEWAY_V4}:3130").parse().expect("an address"));
+    client.say(crate::harness::tls::client_hello("allowed.test")).await;
+    let (_, end) = client.hear_end().await;
+    assert!(matches!(end, End::Closed | End::Reset));
+    // An address of the inner network behind it, and one that no gateway dials.
+    for guarded in ["10.77.0.1", "169.254.169.254"] {
+        let said = town.curl("allowed.test", guarded, "http://allowed.test/").await;
+        assert!(said.stdout.ends_with("\n403"), "{guarded}: {}{}", said.stdout, said.stderr);
+    }
+    // Nor is it anybody's proxy.
+    let mut client = town.lab.client.connect(format!("{ORIGIN_V4}:80").parse().expect("an address"));
+    client.say("CONNECT allowed.test:443 HTTP/1.1\r\nHost: allowed.test:443\r\n\r\n").await;
+    assert_eq!(client.reply("CONNECT").await.status, 501);
+    assert!(town.web.requests().is_empty() && town.secure.ledger.connections().is_empty());
+    let rows = town.gateway.rows(5, &["--host", "allowed.test"]).await;
+    let guarded = rows.iter().filter(|row| text(row, "rule") == "gateway-guard").count();
+    assert_eq!(guarded, 4, "{rows:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn origins_see_the_clients_own_address_where_it_is_kept() {
+    let test = "origins_see_the_clients_own_address_where_it_is_kept";
+    let Some(town) = Town::enter(test, "mode = \"tproxy\"\nkeep_client_address = true").await else { return };
+    for (address, client) in [(ORIGIN_V4, CLIENT_V4), (ORIGIN_V6, CLIENT_V6)] {
+        for url in ["http://allowed.test/", "https://allowed.test/"] {
+            let said = town.curl("allowed.test", address, url).await;
+            assert_eq!(said.stdout, "hello from allowed.test\n\n200", "{}", said.stderr);
+        }
+        for origin in [&town.web, &town.secure] {
+            let last = *origin.ledger.connections().last().expect("a connection");
+            assert_eq!(last.ip().to_canonical().to_string(), client);
+        }
+    }
+    let connections = town.gateway.rows(4, &["--stream", "connections"]).await;
+    let kept = |row: &Value| text(row, "outward_address") == text(row, "client_address");
+    assert!(connections.iter().all(kept), "{connections:#?}");
+}
