@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{concluded, hellos};
 use crate::access::Protocol;
-use crate::detect::{Fault, Step, detect, detect_datagram, detect_server};
+use crate::detect::{Detector, Fault, Signature, Step, detect, detect_datagram, detect_server};
 
 fn hello() -> impl Strategy<Value = Vec<u8>> {
     let message = hellos::message(&hellos::body(&hellos::browser_extensions("www.example.fr")));
@@ -120,5 +120,17 @@ proptest! {
         let Step::Done(signature) = detect(&bytes) else { panic!("a whole record left a doubt") };
         prop_assert_eq!(signature.protocol, Protocol::Tls);
         prop_assert!(signature.fault.is_none_or(|f| f != Fault::Incomplete));
+    }
+}
+
+#[test]
+fn a_few_bytes_of_nobodys_protocol_hide_no_name() {
+    for bytes in [&[1, 2, 3, 4, 5][..], &[0, 7, 0x78, 1, 2, 3], &[1], b"{\"a\":1}"] {
+        let mut detector = Detector::default();
+        let signature = match detector.look(bytes) {
+            Step::Done(signature) => signature,
+            Step::Need => detector.conclude(bytes, Fault::Incomplete),
+        };
+        assert_eq!(signature, Signature::of(Protocol::Other), "{bytes:?}");
     }
 }
