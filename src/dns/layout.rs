@@ -31,7 +31,8 @@ impl Layout {
         if count(4)? != 1 || message.len() > usize::from(u16::MAX) {
             return None;
         }
-        let question_end = skip_name(message, HEADER)? + 4;
+        // Type and class of the question belong to it.
+        let question_end = Some(skip_name(message, HEADER)? + 4).filter(|end| *end <= message.len())?;
         let mut at = question_end;
         let answers = spans(message, &mut at, count(6)?)?;
         let authorities = spans(message, &mut at, count(8)?)?;
@@ -73,6 +74,20 @@ pub(super) fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
             length if length < 64 => at += 1 + length,
             length if length >= 192 => return (at + 2 <= message.len()).then_some(at + 2),
             _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_ends_within_its_question_is_no_message() {
+        let whole = b"\x12\x34\x81\x80\0\x01\0\0\0\0\0\0\x01a\x02fr\0\0\x01\0\x01";
+        assert!(Layout::read(whole).is_some());
+        for cut in 0..whole.len() {
+            assert_eq!(Layout::read(&whole[..cut]), None, "{cut}");
         }
     }
 }
