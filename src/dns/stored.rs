@@ -89,6 +89,11 @@ impl Stored {
 
     /// Writes the answer to `question`, `age` after it was learnt.
     pub fn reply(&self, question: &Question<'_>, age: Duration, by: Transport, out: &mut Vec<u8>) {
+        // Whoever keeps answers finds them by their question; names and times in this one are told by where they stand in it.
+        if HEADER + question.section.len() != self.question_end {
+            begin(question, Rcode::ServFail as u8, out);
+            return finish(question, self.blocked, out);
+        }
         begin(question, self.rcode(), out);
         if self.is_authentic() && (question.dnssec() || question.authentic) {
             out[3] |= 0x20;

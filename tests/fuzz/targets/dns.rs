@@ -33,7 +33,11 @@ fn answered(bytes: &[u8]) {
     let is_public = |address: IpAddr| !address.is_loopback();
     let Ok(stored) = rewrite(bytes, Rewriting { without_h3: true, private: false }, is_public) else { return };
     assert!(stored.addresses.iter().all(|address| is_public(*address)));
-    let question = Question::parse(ASKED).expect("a question of ours");
+    // The answer's own question, as who asked it wrote it.
+    let mut query = bytes.to_vec();
+    query[2..12].copy_from_slice(&ASKED[2..12]);
+    query[10..12].fill(0);
+    let Ok(question) = Question::parse(&query) else { return };
     let mut out = Vec::new();
     for (by, age) in [(Transport::Datagram, 0), (Transport::Stream, 100_000)] {
         stored.reply(&question, Duration::from_secs(age), by, &mut out);
