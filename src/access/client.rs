@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::text_enum::text_enum;
+use super::text_enum::{as_text, text_enum};
 
 /// A person as the school's directory names them. Never written to the access log: see [`Pseudonym`].
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -83,18 +83,7 @@ impl std::str::FromStr for Pseudonym {
     }
 }
 
-impl Serialize for Pseudonym {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Pseudonym {
-    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+as_text!(Pseudonym);
 
 text_enum! {
     /// How we know who the client is.

@@ -1,4 +1,5 @@
-//! Enumerations whose spelling is the same word in code, configuration, console and log.
+//! Enumerations whose spelling is the same word in code, configuration, console and log; and how everything that has one
+//! spelling is written and read as that text.
 
 /// Declares an enumeration with one stable text per variant, parsed and printed by that text only.
 macro_rules! text_enum {
@@ -39,6 +40,14 @@ macro_rules! text_enum {
             }
         }
 
+        $crate::access::text_enum::read_as_text!($name);
+    };
+}
+pub(crate) use text_enum;
+
+/// Reads a type from the text that it parses.
+macro_rules! read_as_text {
+    ($name:ident) => {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
                 let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
@@ -47,4 +56,18 @@ macro_rules! text_enum {
         }
     };
 }
-pub(crate) use text_enum;
+pub(crate) use read_as_text;
+
+/// Writes a type as the text that it displays, and reads it from the text that it parses.
+macro_rules! as_text {
+    ($name:ident) => {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.collect_str(self)
+            }
+        }
+
+        $crate::access::text_enum::read_as_text!($name);
+    };
+}
+pub(crate) use as_text;

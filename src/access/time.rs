@@ -1,6 +1,6 @@
 //! An instant as the log keeps it.
 
-use serde::{Deserialize, Serialize};
+use super::text_enum::as_text;
 
 /// Microseconds since 1970-01-01T00:00:00 UTC. The log knows UTC only; local time belongs to policy and pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -80,18 +80,7 @@ impl std::str::FromStr for Timestamp {
     }
 }
 
-impl Serialize for Timestamp {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Timestamp {
-    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+as_text!(Timestamp);
 
 #[cfg(test)]
 mod tests {

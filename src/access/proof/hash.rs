@@ -87,12 +87,7 @@ macro_rules! hex_text {
             }
         }
 
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
-                text.parse().map_err(serde::de::Error::custom)
-            }
-        }
+        $crate::access::text_enum::read_as_text!($name);
     };
 }
 pub(super) use hex_text;

@@ -12,6 +12,7 @@ use super::hash::{Hash, Secret};
 use super::leaf::{Halves, Salter, Salts};
 use super::root::{ClockQuality, FORMAT, Root, RootError, SignedText};
 use super::tree::tree_root;
+use crate::access::text_enum::as_text;
 use crate::access::{CollegeCode, Flags, Gap, GatewayName, Row, Stream, Timestamp};
 
 /// Sequence and slice: a row's key inside its lane and stream.
@@ -277,18 +278,7 @@ impl std::str::FromStr for Keys {
     }
 }
 
-impl Serialize for Keys {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Keys {
-    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+as_text!(Keys);
 
 #[cfg(test)]
 mod tests {

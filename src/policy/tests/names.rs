@@ -13,17 +13,19 @@ fn asked(ruleset: &Ruleset, group: &str, name: &str) -> String {
 
 #[test]
 fn a_name_is_refused_where_every_access_to_it_would_be() {
-    let ruleset = school(
-        "[[rule]]\nname = \"aide\"\ncategories = [\"help-line\"]\naction = \"allow\"\nduties = [\"help-line\"]\n\
-         [[rule]]\nname = \"page\"\nurls = [\"half.example/lesson\"]\naction = \"allow\"\n\
-         [[rule]]\nname = \"machine\"\nhosts = [\"by-address.example\"]\naddresses = [\"192.0.2.9\"]\nports = [443]\naction = \"allow\"\n\
-         [[rule]]\nname = \"courriel\"\nall = true\nports = [25]\naction = \"refuse\"\n\
+    let page = "[[rule]]\nname = \"page\"\nurls = [\"half.example/lesson\"]\naction = \"allow\"\n";
+    let refusals = "[[rule]]\nname = \"courriel\"\nall = true\nports = [25]\naction = \"refuse\"\n\
          [[rule]]\nname = \"tunnels\"\nhosts = [\"tunnel.example\"]\nschemes = [\"tunnel\"]\naction = \"refuse\"\n\
          [[rule]]\nname = \"inconnu\"\nprotocols = [\"other\"]\naction = \"refuse\"\n\
          [[rule]]\nname = \"sans-nom\"\nhost_sources = [\"address\"]\naction = \"refuse\"\n\
          [[rule]]\nname = \"fermes\"\nhosts = [\"half.example\", \"whole.example\"]\naction = \"refuse\"\n\
-         [[rule]]\nname = \"adulte\"\nwho = [\"eleves\"]\ncategories = [\"adult\"]\naction = \"refuse\"\n",
-    );
+         [[rule]]\nname = \"adulte\"\nwho = [\"eleves\"]\ncategories = [\"adult\"]\naction = \"refuse\"\n";
+    let ruleset = school(&format!(
+        "[[rule]]\nname = \"aide\"\ncategories = [\"help-line\"]\naction = \"allow\"\nduties = [\"help-line\"]\n\
+         {page}\
+         [[rule]]\nname = \"machine\"\nhosts = [\"by-address.example\"]\naddresses = [\"192.0.2.9\"]\nports = [443]\naction = \"allow\"\n\
+         {refusals}",
+    ));
     for (group, name, expected) in [
         ("eleves", "119.example", "answer by aide"),
         ("eleves", "adult.example", "answer by machine"),
@@ -31,15 +33,7 @@ fn a_name_is_refused_where_every_access_to_it_would_be() {
     ] {
         assert_eq!(asked(&ruleset, group, name), expected, "{name}: an address may still be the allowed one");
     }
-    let ruleset = school(
-        "[[rule]]\nname = \"page\"\nurls = [\"half.example/lesson\"]\naction = \"allow\"\n\
-         [[rule]]\nname = \"courriel\"\nall = true\nports = [25]\naction = \"refuse\"\n\
-         [[rule]]\nname = \"tunnels\"\nhosts = [\"tunnel.example\"]\nschemes = [\"tunnel\"]\naction = \"refuse\"\n\
-         [[rule]]\nname = \"inconnu\"\nprotocols = [\"other\"]\naction = \"refuse\"\n\
-         [[rule]]\nname = \"sans-nom\"\nhost_sources = [\"address\"]\naction = \"refuse\"\n\
-         [[rule]]\nname = \"fermes\"\nhosts = [\"half.example\", \"whole.example\"]\naction = \"refuse\"\n\
-         [[rule]]\nname = \"adulte\"\nwho = [\"eleves\"]\ncategories = [\"adult\"]\naction = \"refuse\"\n",
-    );
+    let ruleset = school(&format!("{page}{refusals}"));
     for (group, name, expected) in [
         ("eleves", "adult.example", "refuse by adulte"),
         ("enseignants", "adult.example", "answer by default"),
