@@ -65,4 +65,20 @@ macro_rules! connection_fields {
     };
 }
 
-pub(super) use {access_fields, connection_fields};
+/// The types of the fields that are one word each, with what reads the word: `word_types!(m)` expands to `m!(Type: parser, …);`.
+macro_rules! word_types {
+    ($make:ident) => {
+        $make!(
+            CollegeCode: CollegeCode::parse,
+            GatewayName: GatewayName::parse,
+            IdentitySource: str::parse,
+            IdentityStrength: str::parse,
+            HostSource: str::parse,
+            Protocol: str::parse,
+            Visit: str::parse,
+            ActionTaken: str::parse,
+            Ending: str::parse,
+        );
+    };
+}
+pub(super) use {access_fields, connection_fields, word_types};

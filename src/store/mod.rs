@@ -13,6 +13,7 @@ use crate::access::{GapRow, GatewayName, Row, Stream};
 
 mod any;
 pub mod clickhouse;
+mod conditions;
 pub mod embedded;
 mod fields;
 pub mod found;

@@ -21,7 +21,7 @@ use crate::access::{
     HostSource, IdentitySource, IdentityStrength, Protocol, Pseudonym, Reference, Row, RowKey, Stream, Timestamp,
     Visit,
 };
-use crate::store::fields::{access_fields, connection_fields};
+use crate::store::fields::{access_fields, connection_fields, word_types};
 
 /// Texts with so many different values that a dictionary would only cost.
 const MANY: [&str; 3] = ["path", "entry", "cause"];
@@ -210,18 +210,8 @@ macro_rules! word_column {
     )+};
 }
 
-word_column!(
-    CollegeCode: CollegeCode::parse,
-    GatewayName: GatewayName::parse,
-    IdentitySource: str::parse,
-    IdentityStrength: str::parse,
-    HostSource: str::parse,
-    Protocol: str::parse,
-    Visit: str::parse,
-    ActionTaken: str::parse,
-    Ending: str::parse,
-    Stream: str::parse,
-);
+word_types!(word_column);
+word_column!(Stream: str::parse);
 
 /// A column as the table has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

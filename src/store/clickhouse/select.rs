@@ -31,22 +31,7 @@ impl From<&str> for Value {
     }
 }
 
-#[derive(Default)]
-struct Conditions {
-    terms: Vec<String>,
-    values: Vec<Value>,
-}
-
-impl Conditions {
-    fn add(&mut self, term: impl Into<String>, values: impl IntoIterator<Item = Value>) {
-        self.terms.push(term.into());
-        self.values.extend(values);
-    }
-
-    fn clause(&self) -> String {
-        if self.terms.is_empty() { "1".into() } else { self.terms.join(" AND ") }
-    }
-}
+type Conditions = crate::store::conditions::Conditions<Value>;
 
 fn instant(at: Timestamp) -> [Value; 1] {
     [Value::Number(at.as_micros())]
@@ -91,29 +76,16 @@ fn conditions(filter: &Filter) -> Conditions {
     if let Some(to) = filter.to {
         all.add(format!("start < {INSTANT}"), instant(to));
     }
-    let words = [
-        ("college = ?", filter.college.as_ref().map(|c| c.as_str().to_owned())),
-        ("category = ?", filter.category.as_ref().map(|c| c.as_str().to_owned())),
-        ("rule = ?", filter.rule.as_ref().map(|r| r.as_str().to_owned())),
-        ("reference = ?", filter.reference.map(|r| r.to_string())),
-        ("device = ?", filter.device.as_deref().map(str::to_owned)),
-    ];
-    for (term, word) in words {
-        if let Some(word) = word {
-            all.add(term, [Value::Text(word)]);
-        }
-    }
+    all.words(filter, Value::Text);
     if let Some(net) = filter.client {
         client(net, &mut all);
     }
     if let Some(persons) = &filter.persons {
-        let each: Vec<&str> = persons.iter().map(|_| "toFixedString(unhex(?), 16)").collect();
-        let term = if each.is_empty() { "0".to_owned() } else { format!("person IN ({})", each.join(", ")) };
-        all.add(term, persons.iter().map(|person| Value::Text(person.to_string())));
+        let values = persons.iter().map(|person| Value::Text(person.to_string()));
+        all.any_of("person", "toFixedString(unhex(?), 16)", values);
     }
     if !filter.actions.is_empty() {
-        let marks = vec!["?"; filter.actions.len()].join(", ");
-        all.add(format!("action IN ({marks})"), filter.actions.iter().map(|action| action.as_str().into()));
+        all.any_of("action", "?", filter.actions.iter().map(|action| action.as_str().into()));
     }
     match &filter.host {
         None => {}

@@ -25,7 +25,7 @@ use crate::access::{
     HostSource, IdentitySource, IdentityStrength, Protocol, Pseudonym, Reference, Row, RowKey, Stream, Timestamp,
     Visit,
 };
-use crate::store::fields::{access_fields, connection_fields};
+use crate::store::fields::{access_fields, connection_fields, word_types};
 
 /// A field that is a column.
 pub(super) trait Column: Sized {
@@ -159,17 +159,7 @@ macro_rules! word_column {
     )+};
 }
 
-word_column!(
-    CollegeCode: CollegeCode::parse,
-    GatewayName: GatewayName::parse,
-    IdentitySource: str::parse,
-    IdentityStrength: str::parse,
-    HostSource: str::parse,
-    Protocol: str::parse,
-    Visit: str::parse,
-    ActionTaken: str::parse,
-    Ending: str::parse,
-);
+word_types!(word_column);
 
 /// A row that is a line of a table.
 pub(super) trait TableRow: Sized {

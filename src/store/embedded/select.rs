@@ -13,27 +13,7 @@ pub(super) struct Statement {
     pub values: Vec<Value>,
 }
 
-#[derive(Default)]
-struct Conditions {
-    terms: Vec<String>,
-    values: Vec<Value>,
-}
-
-impl Conditions {
-    fn add(&mut self, term: impl Into<String>, values: impl IntoIterator<Item = Value>) {
-        self.terms.push(term.into());
-        self.values.extend(values);
-    }
-
-    fn any_of(&mut self, column: &str, values: Vec<Value>) {
-        let marks = vec!["?"; values.len()].join(", ");
-        self.add(format!("{column} IN ({marks})"), values);
-    }
-
-    fn clause(&self) -> String {
-        if self.terms.is_empty() { "TRUE".into() } else { self.terms.join(" AND ") }
-    }
-}
+type Conditions = crate::store::conditions::Conditions<Value>;
 
 /// Everything a filter asks but the host.
 fn conditions(filter: &Filter) -> Conditions {
@@ -44,17 +24,7 @@ fn conditions(filter: &Filter) -> Conditions {
     if let Some(to) = filter.to {
         all.add("start < ?", [Value::Integer(to.as_micros())]);
     }
-    let words = [
-        ("college = ?", filter.college.as_ref().map(|c| c.as_str().to_owned())),
-        ("category = ?", filter.category.as_ref().map(|c| c.as_str().to_owned())),
-        ("rule = ?", filter.rule.as_ref().map(|r| r.as_str().to_owned())),
-        ("reference = ?", filter.reference.map(|r| r.to_string())),
-        ("device = ?", filter.device.as_deref().map(str::to_owned)),
-    ];
-    for (term, word) in words {
-        all.terms.extend(word.is_some().then(|| term.to_owned()));
-        all.values.extend(word.map(Value::Text));
-    }
+    all.words(filter, Value::Text);
     if let Some(net) = filter.client {
         // A comparison of BLOBs is one of bytes; without the length an IPv6 address could lie between two of IPv4.
         let (first, last) = bounds(net);
@@ -65,10 +35,10 @@ fn conditions(filter: &Filter) -> Conditions {
         );
     }
     if let Some(persons) = &filter.persons {
-        all.any_of("person", persons.iter().map(|p| Value::Blob(p.0.to_vec())).collect());
+        all.any_of("person", "?", persons.iter().map(|p| Value::Blob(p.0.to_vec())));
     }
     if !filter.actions.is_empty() {
-        all.any_of("action", filter.actions.iter().map(|a| Value::Text(a.as_str().into())).collect());
+        all.any_of("action", "?", filter.actions.iter().map(|a| Value::Text(a.as_str().into())));
     }
     all
 }
