@@ -38,6 +38,7 @@ pub const FILES: &[StarterFile] = &[
     ("lists/starter/school-service/domains", include_str!("../../rules/lists/starter/school-service/domains")),
     ("lists/starter/sect/domains", include_str!("../../rules/lists/starter/sect/domains")),
     ("lists/starter/sexual_education/domains", include_str!("../../rules/lists/starter/sexual_education/domains")),
+    ("lists/starter/shortener/domains", include_str!("../../rules/lists/starter/shortener/domains")),
     ("lists/starter/social_networks/domains", include_str!("../../rules/lists/starter/social_networks/domains")),
     ("lists/starter/time-service/domains", include_str!("../../rules/lists/starter/time-service/domains")),
     ("lists/starter/trust-service/domains", include_str!("../../rules/lists/starter/trust-service/domains")),

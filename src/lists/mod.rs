@@ -42,4 +42,4 @@ pub fn count_entries(format: Format, mut bytes: &[u8]) -> std::io::Result<(usize
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
-mod tests_real;
+pub(crate) mod tests_real;

@@ -10,7 +10,7 @@ use crate::access::{Host, HostName};
 use super::*;
 
 /// The folder of the test data, or nothing said loudly; with `REQUIRE=…data…` its absence is a failure.
-fn test_data(file: &str) -> Option<PathBuf> {
+pub(crate) fn test_data(file: &str) -> Option<PathBuf> {
     let found = std::env::var_os("ECLUSE_TEST_DATA").map(|folder| Path::new(&folder).join(file)).filter(|f| f.exists());
     if found.is_none() {
         let required = std::env::var("REQUIRE").is_ok_and(|what| what.contains("data"));
@@ -20,7 +20,7 @@ fn test_data(file: &str) -> Option<PathBuf> {
     found
 }
 
-fn unpack(archive: &Path, into: &Path) {
+pub(crate) fn unpack(archive: &Path, into: &Path) {
     let decoder = zstd::Decoder::new(File::open(archive).unwrap()).unwrap();
     tar::Archive::new(decoder).unpack(into).unwrap();
     let source = "[[source]]\nname = 'ut1'\nformat = 'squidguard'\npath = 'ut1'\n";

@@ -9,9 +9,11 @@ use std::path::Path;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
+use super::embedded::Embeds;
 use super::expect::Expectation;
 use super::judge::{DEFAULT_RULE, HostIndex};
 use super::labels::{Category, Group, Label, RuleSummary};
+use super::look_alikes::LookAlikes;
 use super::names::NameLimits;
 use super::people::People;
 use super::rule::{MAX_GROUPS, Rule, Verdict};
@@ -36,6 +38,8 @@ pub(super) struct Policy {
     /// One for each rule.
     pub summaries: Vec<RuleSummary>,
     pub hosts: HostIndex,
+    pub look_alikes: LookAlikes,
+    pub embeds: Embeds,
     pub expectations: Vec<Expectation>,
     group_index: HashMap<GroupName, usize>,
     /// Longest prefix first.
@@ -103,7 +107,7 @@ pub(super) fn compile(
 
 pub(super) struct Compiler<'t> {
     pub(super) document: Document<'t>,
-    image: &'t Image,
+    pub(super) image: &'t Image,
     notes: Vec<Problem>,
     /// Names, in the order of their bits.
     schedules: Vec<String>,
@@ -130,6 +134,8 @@ impl Compiler<'_> {
             categories,
             timetable,
             hosts: HostIndex::new(&rules),
+            look_alikes: self.look_alikes(&rules),
+            embeds: Embeds::new(written.embeds.map(|at| at.value).unwrap_or_default(), &mut self.document),
             rules,
             summaries,
             expectations,

@@ -3,11 +3,10 @@
 use serde::Serialize;
 
 use super::action::Duties;
-use super::judge::{Judged, Stage, Walk, Weighed, weigh};
+use super::judge::{Judged, Stage, Strictest, Walk, Weighed, weigh};
 use super::rule::Verdict;
 use super::ruleset::Ruleset;
 use crate::access::{Access, ActionTaken, CategoryName, ListName, Protocol, Reason, RuleName, RulesVersion, Scheme};
-use crate::matcher::rules::Context;
 
 /// The decision the gateway would take, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -82,23 +81,16 @@ impl Ruleset {
     /// the name whose answer it was.
     fn weighed(&self, access: &Access, stage: Stage, judged: &Judged) -> (Reason, Vec<Considered>) {
         let facts = self.facts(access, stage);
-        let mut name = self.named(&access.target.host, &access.target.path_and_query, Context::default);
-        let mut walk = self.walk(&name, &facts);
-        if let Some(other) = &access.target.other_name {
-            let second = self.named_alone(other);
-            let second_walk = self.walk(&second, &facts);
-            if self.verdict(second_walk) > self.verdict(walk) {
-                (name, walk) = (second, second_walk);
-            }
-        }
+        let names = self.look_up(&access.target);
+        let Strictest { walk, name, .. } = self.strictest(&names, &facts);
         let reason = match self.answering(walk) {
-            Some(rule) => self.reason(&self.policy.rules[rule], &name, &facts, true),
+            Some(rule) => self.reason(&self.policy.rules[rule], name, &facts, true),
             None => judged.reason.clone(),
         };
         let rules = self.policy.rules.iter().enumerate().take(walk.decided.map_or(usize::MAX, |i| i + 1));
         let considered = rules.map(|(i, rule)| Considered {
             rule: rule.name.clone(),
-            verdict: words(weigh(i, rule, &name, &facts), rule.duties, walk, i),
+            verdict: words(weigh(i, rule, name, &facts), rule.duties, walk, i),
         });
         (reason, considered.collect())
     }

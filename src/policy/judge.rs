@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::action::Duties;
+use super::look_alikes::{Original, Source, rules_of};
 use super::rule::{Place, Rule, Verdict, host_source_index, protocol_index, scheme_index};
 use super::ruleset::Ruleset;
 use crate::access::{
@@ -103,7 +104,7 @@ pub(super) struct Named {
     candidate: Candidate,
     /// `None`: no list has it, as is true of most.
     lists: Option<ListMatches>,
-    /// Rules with a host that covers the name; `None`: no rule has.
+    /// Rules with a host that covers the name, or with one that it resembles; `None`: no rule has.
     hosts: Option<RuleBits>,
     literal: Option<IpAddr>,
 }
@@ -116,6 +117,8 @@ pub(super) enum Cause<'r> {
         entry_of: Option<IpAddr>,
     },
     Written(&'r Place),
+    /// It resembles this one.
+    LookAlike(&'r Original),
     /// The rule covers everything.
     Everything,
 }
@@ -124,7 +127,16 @@ pub(super) enum Cause<'r> {
 #[derive(Debug)]
 pub struct LookedUp {
     first: Named,
-    second: Option<Named>,
+    /// Another name of the same flow, and the hosts that a translator, an archive… shows.
+    others: Vec<Named>,
+}
+
+/// The walk that answers, and the name it was for.
+pub(super) struct Strictest<'n> {
+    pub walk: Walk,
+    pub name: &'n Named,
+    /// Of all names together.
+    duties: Duties,
 }
 
 impl Ruleset {
@@ -135,14 +147,17 @@ impl Ruleset {
 
     /// The same, where it is known who asks and what for: `context` is called only if a list wants it.
     pub fn look_up_in(&self, target: &Target, context: impl FnOnce() -> Context) -> LookedUp {
-        LookedUp {
-            first: self.named(&target.host, &target.path_and_query, context),
-            second: target.other_name.as_ref().map(|other| self.named_alone(other)),
+        let first = self.named(&target.host, &target.path_and_query, context);
+        let embeds = &self.policy.embeds;
+        let mut shown = embeds.within(&target.host, &target.path_and_query);
+        let mut others = Vec::new();
+        if let Some(other) = &target.other_name {
+            let other = Host::Name(other.clone());
+            others.push(self.named(&other, "", Context::default));
+            shown.extend(embeds.within(&other, ""));
         }
-    }
-
-    pub(super) fn named_alone(&self, name: &HostName) -> Named {
-        self.named(&Host::Name(name.clone()), "", Context::default)
+        others.extend(shown.iter().map(|(host, path)| self.named(host, path, Context::default)));
+        LookedUp { first, others }
     }
 
     pub(super) fn judge(&self, access: &Access, stage: Stage) -> Judged {
@@ -151,22 +166,26 @@ impl Ruleset {
 
     pub(super) fn judge_looked_up(&self, access: &Access, stage: Stage, names: &LookedUp) -> Judged {
         let facts = self.facts(access, stage);
-        let first = &names.first;
-        let walk = self.walk(first, &facts);
-        let Some(second) = &names.second else {
-            return self.judged(walk, first, &facts);
-        };
-        let second_walk = self.walk(second, &facts);
-        let (duties, second_duties) = (self.duties(walk), self.duties(second_walk));
-        let (stricter, name) = match self.verdict(second_walk) > self.verdict(walk) {
-            true => (second_walk, second),
-            false => (walk, first),
-        };
-        let mut judged = self.judged(stricter, name, &facts);
+        let Strictest { walk, name, duties } = self.strictest(names, &facts);
+        let mut judged = self.judged(walk, name, &facts);
         if judged.verdict == Verdict::Allow {
-            judged.duties = together(duties, second_duties);
+            judged.duties = duties;
         }
         judged
+    }
+
+    /// Every name is judged; the strictest answer counts, the first of equals.
+    pub(super) fn strictest<'n>(&self, names: &'n LookedUp, facts: &Facts) -> Strictest<'n> {
+        let walk = self.walk(&names.first, facts);
+        let mut strictest = Strictest { walk, name: &names.first, duties: self.duties(walk) };
+        for name in &names.others {
+            let walk = self.walk(name, facts);
+            strictest.duties = together(strictest.duties, self.duties(walk));
+            if self.verdict(walk) > self.verdict(strictest.walk) {
+                (strictest.walk, strictest.name) = (walk, name);
+            }
+        }
+        strictest
     }
 
     pub(super) fn facts(&self, access: &Access, stage: Stage) -> Facts {
@@ -196,7 +215,11 @@ impl Ruleset {
         let candidate = if self.image.asks_for_context() { candidate.with_context(context()) } else { candidate };
         let mut lists = self.image.matches(&candidate);
         let (hosts, literal) = match host {
-            Host::Name(name) => (self.policy.hosts.covering(name), None),
+            Host::Name(name) => {
+                let covering = self.policy.hosts.covering(name);
+                let protecting = self.policy.look_alikes.resembled(name).map(rules_of);
+                (covering.map_or(protecting, |rules| Some(rules.union(&protecting.unwrap_or_default()))), None)
+            }
             Host::Address(address) => {
                 lists.union_with(&self.image.matches_address(*address));
                 (None, Some(*address))
@@ -260,10 +283,14 @@ impl Ruleset {
     }
 
     pub(super) fn reason(&self, rule: &Rule, name: &Named, facts: &Facts, with_entry: bool) -> Reason {
-        let cause = cause(rule, name, facts);
+        let cause = self.cause(rule, name, facts);
         let (category, list): (Option<CategoryName>, Option<ListName>) = match &cause {
             Cause::List { list, category, .. } => {
                 (Some((*category).clone()), self.image.list(*list).map(|meta| meta.name.clone()))
+            }
+            // What it resembles is in a category, not it.
+            Cause::LookAlike(Original { from: Source::List(list), .. }) => {
+                (None, self.image.list(*list).map(|meta| meta.name.clone()))
             }
             _ => (None, None),
         };
@@ -279,8 +306,34 @@ impl Ruleset {
                 by_address.or_else(|| self.image.entry(*list, &name.candidate))
             }
             Cause::Written(place) => Some(place.entry()),
+            Cause::LookAlike(Original { from: Source::Policy(place), .. }) => Some(place.entry()),
+            Cause::LookAlike(Original { from: Source::List(list), name, .. }) => {
+                self.image.entry(*list, &Candidate::host(&Host::Name(name.clone())))
+            }
             Cause::Everything => None,
         }
+    }
+
+    /// What covered the target, most telling first: a list (it has a category to show), then what the rule itself writes.
+    fn cause<'r>(&'r self, rule: &'r Rule, name: &Named, facts: &Facts) -> Cause<'r> {
+        let what = &rule.what;
+        let named_in = |lists: &ListMatches| what.named.iter().find(|(list, _)| lists.contains(*list));
+        if let Some((list, category)) = name.lists.as_ref().and_then(named_in) {
+            return Cause::List { list: *list, category, entry_of: name.literal };
+        }
+        let by_address = facts.resolved_lists.as_ref().and_then(named_in);
+        if let Some((list, category)) = by_address.filter(|_| rule.verdict == Verdict::Refuse) {
+            return Cause::List { list: *list, category, entry_of: facts.resolved };
+        }
+        let host = name.candidate.target().name().and_then(|host| what.host(host)).map(|entry| &entry.place);
+        let url = || what.url(&name.candidate).map(|entry| &entry.place);
+        let address = || name.literal.or(facts.resolved).and_then(|a| what.address(a)).map(|entry| &entry.place);
+        if let Some(place) = host.or_else(url).or_else(address) {
+            return Cause::Written(place);
+        }
+        let resembled = name.candidate.target().name().filter(|_| !what.look_alikes_of.is_empty());
+        let mut resembled = resembled.and_then(|name| self.policy.look_alikes.resembled(name)).into_iter().flatten();
+        resembled.find(|original| original.is_of(rule)).map_or(Cause::Everything, Cause::LookAlike)
     }
 }
 
@@ -330,24 +383,7 @@ fn covers(i: usize, rule: &Rule, name: &Named, facts: &Facts) -> bool {
             && name.literal.or(facts.resolved).is_some_and(|address| what.address(address).is_some()))
 }
 
-/// What covered the target, most telling first: a list (it has a category to show), then what the rule itself writes.
-fn cause<'r>(rule: &'r Rule, name: &Named, facts: &Facts) -> Cause<'r> {
-    let what = &rule.what;
-    let named_in = |lists: &ListMatches| what.named.iter().find(|(list, _)| lists.contains(*list));
-    if let Some((list, category)) = name.lists.as_ref().and_then(named_in) {
-        return Cause::List { list: *list, category, entry_of: name.literal };
-    }
-    let by_address = facts.resolved_lists.as_ref().and_then(named_in);
-    if let Some((list, category)) = by_address.filter(|_| rule.verdict == Verdict::Refuse) {
-        return Cause::List { list: *list, category, entry_of: facts.resolved };
-    }
-    let host = name.candidate.target().name().and_then(|host| what.host(host)).map(|entry| &entry.place);
-    let url = || what.url(&name.candidate).map(|entry| &entry.place);
-    let address = || name.literal.or(facts.resolved).and_then(|a| what.address(a)).map(|entry| &entry.place);
-    host.or_else(url).or_else(address).map_or(Cause::Everything, Cause::Written)
-}
-
-/// Both names of one flow are allowed. A shield against inspection is a promise to the person: one name is enough.
+/// Two names of one flow are allowed. A shield against inspection is a promise to the person: one name is enough.
 /// What leaves fewer traces needs both, or the second name would hide behind the first.
 fn together(a: Duties, b: Duties) -> Duties {
     Duties {
@@ -363,11 +399,15 @@ fn together(a: Duties, b: Duties) -> Duties {
 pub(super) struct RuleBits([u64; MAX_RULES / 64]);
 
 impl RuleBits {
-    fn contains(&self, rule: usize) -> bool {
+    pub fn union(&self, other: &RuleBits) -> RuleBits {
+        RuleBits(std::array::from_fn(|i| self.0[i] | other.0[i]))
+    }
+
+    pub fn contains(&self, rule: usize) -> bool {
         self.0[rule / 64] >> (rule % 64) & 1 == 1
     }
 
-    fn insert(&mut self, rule: usize) {
+    pub fn insert(&mut self, rule: usize) {
         self.0[rule / 64] |= 1 << (rule % 64);
     }
 }

@@ -12,8 +12,9 @@
 //!    rule matches when all of *who*, *when* and *what* hold. *What*: any of its categories, lists, hosts, URLs or
 //!    addresses covers the target, and the port, protocol and scheme are among those it names (naming none: any).
 //! 2. What no rule decides gets the policy's `default`; the reason then names the rule `default`.
-//! 3. **Two names** (a CONNECT for one, the SNI of another) are judged one by one and the stricter answer wins. Being
-//!    shielded from inspection needs one of them; being a help-line, or having its path kept, needs both.
+//! 3. **Several names** (a CONNECT for one, the SNI of another; the site that a translator or an archive shows, see
+//!    [`embedded`]) are judged one by one and the strictest answer wins. Being shielded from inspection needs one of them;
+//!    being a help-line, or having its path kept, needs all.
 //! 4. **A resolved address only makes it worse**: a list of addresses refuses the name that leads there, but never allows
 //!    it, since anybody can point a name at an allowed address. (The `addresses` written in a rule count either way:
 //!    there the author meant the machine. So does an address that the client itself asked for.)
@@ -33,10 +34,12 @@
 
 mod action;
 mod compile;
+mod embedded;
 mod expect;
 mod explain;
 mod judge;
 mod labels;
+mod look_alikes;
 mod names;
 mod people;
 mod problem;

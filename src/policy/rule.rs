@@ -60,6 +60,8 @@ pub(super) struct What {
     pub hosts: Vec<HostEntry>,
     pub urls: Vec<UrlEntry>,
     pub addresses: Vec<AddressEntry>,
+    /// Categories, and hosts by themselves, whose look-alikes are meant.
+    pub look_alikes_of: Vec<Protected>,
     /// Empty: any.
     pub ports: Vec<(u16, u16)>,
     pub protocols: Set,
@@ -74,6 +76,23 @@ pub(super) struct HostEntry {
     /// `*.example.fr`: the subdomains, not the name.
     pub below_only: bool,
     pub place: Place,
+}
+
+/// Names that others must not resemble.
+#[derive(Debug)]
+pub(super) enum Protected {
+    Category(CategoryName, ListMatches),
+    Host(HostName, Place),
+}
+
+impl PartialEq for Protected {
+    fn eq(&self, other: &Protected) -> bool {
+        match (self, other) {
+            (Protected::Category(a, _), Protected::Category(b, _)) => a == b,
+            (Protected::Host(a, _), Protected::Host(b, _)) => a == b,
+            _ => false,
+        }
+    }
 }
 
 #[derive(Debug)]

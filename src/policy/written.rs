@@ -8,7 +8,7 @@ as_written! {
     pub(super) struct WrittenPolicy {
         name: String, time_zone: String, default: String,
         categories: Named<WrittenCategory>, groups: Named<WrittenGroup>, schedules: Named<WrittenSchedule>,
-        rule: Vec<At<WrittenRule>>, expect: Vec<At<WrittenExpect>>,
+        embeds: Vec<At<WrittenEmbeds>>, rule: Vec<At<WrittenRule>>, expect: Vec<At<WrittenExpect>>,
     }
     pub(super) struct WrittenCategory { label: String, label_en: String, forbids: bool, }
     pub(super) struct WrittenGroup {
@@ -16,9 +16,10 @@ as_written! {
         safe_search: bool, youtube: String, http3: bool,
     }
     pub(super) struct WrittenSchedule { days: Texts, from: String, to: String, }
+    pub(super) struct WrittenEmbeds { hosts: Texts, place: String, fields: Texts, }
     pub(super) struct WrittenRule {
         name: String, label: String, label_en: String, who: Texts, when: Texts,
-        all: bool, categories: Texts, lists: Texts, hosts: Texts, urls: Texts, addresses: Texts,
+        all: bool, categories: Texts, lists: Texts, hosts: Texts, urls: Texts, addresses: Texts, look_alikes_of: Texts,
         ports: Vec<At<WrittenPorts>>, protocols: Texts, schemes: Texts, host_sources: Texts,
         action: String, duties: Texts, reason: String, source: String,
     }

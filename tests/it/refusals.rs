@@ -151,3 +151,28 @@ async fn a_program_that_reads_no_html_is_refused_in_plain_words() {
     assert_eq!((reply.status, reply.body.len()), (403, 0));
     assert_eq!(browser.get(&school.url("allowed.test", "/")).await.status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_translator_or_a_reader_shows_is_refused_in_clear_and_in_a_tunnel() {
+    let school = School::open().await;
+    for url in [
+        "http://www-adult-test.translate.goog/page",
+        "http://translate.google.fr/translate?u=https%3A%2F%2Fwww.adult.test%2F",
+        "http://www.google.com/amp/s/adult.test/",
+        "http://web.archive.org/web/2020/https://adult.test/",
+        "http://12ft.io/https://adult.test/",
+    ] {
+        let page = assert_page(&school.pupil().await.get(url).await, "fr");
+        assert!(page.contains("contenus réservés aux adultes"), "{url}: {page}");
+    }
+    for authority in ["www-adult-test.translate.goog:443", "adult-test.cdn.ampproject.org:443"] {
+        assert_eq!(school.pupil().await.connect(authority).await.status, 403, "{authority}");
+    }
+    assert!(school.origin.ledger.connections().is_empty(), "the origin was dialled");
+    let rows = school.gateway.rows(2, &["--host", "www-adult-test.translate.goog"]).await;
+    for row in &rows {
+        let entry = text(row, "entry");
+        assert!(entry.starts_with("adult.test ("), "the reason names what was shown: {row:#}");
+        assert_eq!((text(row, "rule"), text(row, "category")), ("adultes", "adult"));
+    }
+}

@@ -4,11 +4,12 @@ use std::net::IpAddr;
 
 use crate::access::{EntryRef, Host};
 use crate::matcher::addresses::{AddressHit, AddressTable};
-use crate::matcher::names::exact::{Confirmation, NameLines};
+use crate::matcher::names::codebook::Codebook;
+use crate::matcher::names::exact::{Confirmation, NameLines, NameTexts};
 use crate::matcher::names::{Hit, NameTable};
 use crate::matcher::patterns::Expression;
 use crate::matcher::urls::{UrlHit, UrlTable};
-use crate::matcher::{Candidate, ListId};
+use crate::matcher::{Candidate, ListId, ListMatches};
 
 use super::super::urgent::{Overlay, Said, Width, is_urgent};
 use super::{Image, Kind, Spill, UNCONFIRMED, network_width, url_width};
@@ -45,6 +46,25 @@ impl Image {
         let left = Left(self.overlay.as_ref().map(|overlay| (overlay, overlay.about_address(address))));
         let found = self.urgent_entry(list, &left).or_else(|| self.network_entry(list, address, &left));
         found.map(|entry| self.signed(list, entry))
+    }
+
+    /// Every name that is an entry of one of `lists`, with that list (the first, where several have it); urgent changes
+    /// are not looked at. Reads the whole table of names.
+    pub fn visit_names(&self, lists: &ListMatches, mut visit: impl FnMut(ListId, &str)) {
+        let (Some(table), Some(codebook)) =
+            (NameTable::view(self.section(Kind::Names)), Codebook::view(self.section(Kind::Codebook)))
+        else {
+            return;
+        };
+        let texts = NameTexts { codebook, index: self.section(Kind::NameIndex), texts: self.section(Kind::NameTexts) };
+        for line in 0..table.line_count() {
+            texts.visit_line(&table, line, |set, name| {
+                let among = self.set(set).iter().find(|list| lists.contains(*list));
+                if let (Some(list), Some(name)) = (among, among.and_then(|_| name())) {
+                    visit(list, &name);
+                }
+            });
+        }
     }
 
     fn urgent_entry(&self, list: ListId, left: &Left<'_>) -> Option<EntryRef> {

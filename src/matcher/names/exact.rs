@@ -7,7 +7,7 @@
 use crate::matcher::{ListMatches, SetNumber, u32_at};
 
 use super::codebook::Codebook;
-use super::line::Line;
+use super::line::{Line, SLOTS};
 use super::{Hit, NameTable};
 
 /// Bytes of one line number.
@@ -51,6 +51,26 @@ impl NameTexts<'_> {
         match found.is_some_and(|found| found.fingerprint() == asked.fingerprint() && table.may_hold(hit.line, found)) {
             true => Confirmation::Other,
             false => Confirmation::Damaged,
+        }
+    }
+
+    /// The names of one line of the table, each with its set and a way to read it; what is damaged ends it.
+    pub fn visit_line(
+        &self,
+        table: &NameTable<'_>,
+        line: usize,
+        mut visit: impl FnMut(SetNumber, &dyn Fn() -> Option<String>),
+    ) {
+        let (Some(slots), Some(at)) = (table.line(line), u32_at(self.index, 4 * line)) else { return };
+        let mut at = at as usize;
+        for set in (0..SLOTS).map(|place| slots.slot(place).set()).filter(|set| *set != 0) {
+            let Some(written) =
+                self.texts.get(at).and_then(|length| self.texts.get(at + 1..at + 1 + usize::from(*length)))
+            else {
+                return;
+            };
+            visit(set, &|| self.codebook.read(written));
+            at += 1 + written.len();
         }
     }
 

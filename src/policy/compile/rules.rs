@@ -7,13 +7,13 @@ use crate::access::{CategoryName, Host, HostName, HostSource, ListName, RuleName
 use crate::config::network;
 use crate::config::suggest::did_you_mean;
 use crate::config::written::At;
-use crate::lists::Candidate;
+use crate::lists::{Candidate, ListId};
 use crate::policy::action::Duties;
 use crate::policy::judge::{DEFAULT_RULE, MAX_RULES};
 use crate::policy::labels::{Category, RuleSummary};
 use crate::policy::protocols::{every_protocol, protocol_words, protocols_of};
 use crate::policy::rule::{
-    AddressEntry, HostEntry, MAX_GROUPS, Place, Rule, Set, UrlEntry, Verdict, What, When, host_source_index,
+    AddressEntry, HostEntry, MAX_GROUPS, Place, Protected, Rule, Set, UrlEntry, Verdict, What, When, host_source_index,
     scheme_index,
 };
 use crate::policy::target::target_of_url;
@@ -168,12 +168,16 @@ impl Compiler<'_> {
                 Err((problem, help)) => self.document.problem(&text.span, problem, help),
             }
         }
+        for text in written(&w.look_alikes_of) {
+            what.look_alikes_of.extend(self.protected(text, verdict, categories));
+        }
         self.repeated([
             &w.categories,
             &w.lists,
             &w.hosts,
             &w.urls,
             &w.addresses,
+            &w.look_alikes_of,
             &w.protocols,
             &w.schemes,
             &w.host_sources,
@@ -190,7 +194,8 @@ impl Compiler<'_> {
         what.protocols = self.protocols(&w.protocols);
         what.schemes = self.schemes(&w.schemes);
         what.host_sources = self.host_sources(&w.host_sources);
-        let names = [&w.categories, &w.lists, &w.hosts, &w.urls, &w.addresses].iter().any(|kind| kind.is_some());
+        let names = [&w.categories, &w.lists, &w.hosts, &w.urls, &w.addresses, &w.look_alikes_of];
+        let names = names.iter().any(|kind| kind.is_some());
         let narrowed = w.ports.is_some() || w.protocols.is_some() || w.schemes.is_some() || w.host_sources.is_some();
         match (what.all, names) {
             (true, true) => {
@@ -204,40 +209,63 @@ impl Compiler<'_> {
             (false, false) => self.document.problem(
                 at,
                 "this rule does not say what it is about",
-                "categories, lists, hosts, urls, addresses, ports, protocols, host_sources, or all = true",
+                "categories, lists, hosts, urls, addresses, look_alikes_of, ports, protocols, host_sources, or all = true",
             ),
             _ => {}
         }
         what
     }
 
+    /// A category whose names others must not resemble, or a host (which has a dot).
+    fn protected(&mut self, text: &At<String>, verdict: Verdict, categories: &[Category]) -> Option<Protected> {
+        if verdict == Verdict::Allow {
+            let help = "a name that looks like another one is no reason to allow it: action = \"refuse\"";
+            self.document.problem(&text.span, "`look_alikes_of` on a rule that allows", help);
+        }
+        if text.value.contains('.') {
+            let entry = self.host(text)?;
+            return Some(Protected::Host(entry.host, entry.place));
+        }
+        let category = self.known_category(text, categories)?.name.clone();
+        Some(Protected::Category(category, self.lists_of(&text.value).iter().map(|(list, _)| *list).collect()))
+    }
+
     fn category(&mut self, name: &At<String>, verdict: Verdict, categories: &[Category], what: &mut What) {
-        let written = CategoryName::from(name.value.as_str());
-        let meant = self.image.category_of_alias(&written).cloned().unwrap_or_else(|| written.clone());
-        let known =
-            categories.iter().find(|c| c.name == written).or_else(|| categories.iter().find(|c| c.name == meant));
-        match known {
-            None => {
-                let help = did_you_mean(&name.value, categories.iter().map(|c| c.name.as_str()));
-                self.document.problem(&name.span, format!("there is no category `{}`", name.value), help);
-                return;
-            }
-            Some(category) if verdict == Verdict::Refuse && !category.forbids => {
-                let problem = format!("category `{}` does not forbid: being in it is no reason to refuse", name.value);
-                let help = format!("if it should be one, set forbids = true in [categories.{}]", name.value);
-                self.document.problem(&name.span, problem, help);
-            }
-            Some(_) => {}
+        let Some(category) = self.known_category(name, categories) else { return };
+        if verdict == Verdict::Refuse && !category.forbids {
+            let problem = format!("category `{}` does not forbid: being in it is no reason to refuse", name.value);
+            let help = format!("if it should be one, set forbids = true in [categories.{}]", name.value);
+            self.document.problem(&name.span, problem, help);
         }
-        for (i, list) in self.image.lists().iter().enumerate() {
-            if let Some(id) =
-                crate::lists::ListId::new(i).filter(|_| list.category == meant || list.category == written)
-            {
-                what.lists.insert(id);
-                what.named.push((id, list.category.clone()));
-            }
+        let lists = self.lists_of(&name.value);
+        what.lists.union_with(&lists.iter().map(|(list, _)| *list).collect());
+        what.named.extend(lists);
+        let meant = self.meant(&name.value);
+        what.categories.push(if categories.iter().any(|c| c.name == meant) { meant } else { category.name.clone() });
+    }
+
+    /// The category that a word or an alias means; its absence is a problem.
+    fn known_category<'c>(&mut self, name: &At<String>, categories: &'c [Category]) -> Option<&'c Category> {
+        let named = |meant: &str| categories.iter().find(|category| category.name.as_str() == meant);
+        let known = named(&name.value).or_else(|| named(self.meant(&name.value).as_str()));
+        if known.is_none() {
+            let help = did_you_mean(&name.value, categories.iter().map(|c| c.name.as_str()));
+            self.document.problem(&name.span, format!("there is no category `{}`", name.value), help);
         }
-        what.categories.push(if categories.iter().any(|c| c.name == meant) { meant } else { written });
+        known
+    }
+
+    fn meant(&self, written: &str) -> CategoryName {
+        let written = CategoryName::from(written);
+        self.image.category_of_alias(&written).cloned().unwrap_or(written)
+    }
+
+    /// The lists of a category, by its name or an alias, each with the category that it bears.
+    fn lists_of(&self, written: &str) -> Vec<(ListId, CategoryName)> {
+        let meant = self.meant(written);
+        let lists = self.image.lists().iter().enumerate();
+        let lists = lists.filter(|(_, list)| list.category == meant || list.category.as_str() == written);
+        lists.filter_map(|(i, list)| Some((ListId::new(i)?, list.category.clone()))).collect()
     }
 
     fn list(&mut self, name: &At<String>, what: &mut What) {
@@ -296,7 +324,7 @@ impl Compiler<'_> {
         Place { text: text.value.as_str().into(), line: self.document.line_of(text.span.start) }
     }
 
-    fn repeated(&mut self, kinds: [&Option<At<Texts>>; 8]) {
+    fn repeated(&mut self, kinds: [&Option<At<Texts>>; 9]) {
         for at in kinds.into_iter().flatten() {
             if at.value.is_empty() {
                 self.document.problem(&at.span, "an empty array", "leave the key out, or name something");

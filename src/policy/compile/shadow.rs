@@ -34,7 +34,12 @@ fn shadows(earlier: &Rule, later: &Rule) -> bool {
 }
 
 fn names(what: &What) -> usize {
-    what.categories.len() + what.named.len() + what.hosts.len() + what.urls.len() + what.addresses.len()
+    what.categories.len()
+        + what.named.len()
+        + what.hosts.len()
+        + what.urls.len()
+        + what.addresses.len()
+        + what.look_alikes_of.len()
 }
 
 fn covers_ports(earlier: &What, later: &What) -> bool {
@@ -55,5 +60,6 @@ fn covers_names(earlier: &Rule, later: &Rule) -> bool {
     });
     let addresses =
         b.addresses.iter().all(|entry| a.addresses.iter().any(|outer| outer.network.contains(&entry.network)));
-    lists && categories && hosts && urls && addresses
+    let look_alikes = b.look_alikes_of.iter().all(|one| a.look_alikes_of.contains(one));
+    lists && categories && hosts && urls && addresses && look_alikes
 }

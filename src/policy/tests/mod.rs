@@ -5,12 +5,13 @@ mod decisions;
 mod expectations;
 mod names;
 mod protocols;
+mod ways_round;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
-use crate::access::{Access, Client, GroupName, HostName, Protocol, Target, Timestamp, Visit};
+use crate::access::{Access, Client, GroupName, HostName, Protocol, Reason, Target, Timestamp, Visit};
 use crate::config::Problems;
 use crate::lists::{Format, Image, ListText};
 
