@@ -1,6 +1,6 @@
 //! Compares what arrived at the origin with what the log holds.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde_json::Value;
 
@@ -76,12 +76,17 @@ impl Judged {
         connections: Vec<Value>,
         port: u16,
     ) -> Self {
-        let client_of: HashMap<u16, &Value> =
-            connections.iter().map(|row| (number(row, "outward_port") as u16, row)).collect();
+        // A port may be used again within a second (tcp_tw_reuse, on loopback): its rows and its connections have the same order.
+        let mut client_of: HashMap<u16, VecDeque<&Value>> = HashMap::new();
+        let mut in_order: Vec<&Value> = connections.iter().collect();
+        in_order.sort_by_key(|row| text(row, "start"));
+        for row in in_order {
+            client_of.entry(number(row, "outward_port") as u16).or_default().push_back(row);
+        }
         let mut strangers = Vec::new();
         let mut arrived: HashMap<String, Vec<(u64, Recorded)>> = HashMap::new();
         for recorded in origin {
-            match client_of.get(&recorded.peer.port()) {
+            match client_of.get_mut(&recorded.peer.port()).and_then(VecDeque::pop_front) {
                 Some(row) => arrived
                     .entry(text(row, "client_address").to_owned())
                     .or_default()
@@ -112,12 +117,22 @@ impl Judged {
         let hung = count(&|v| v.heard().hung);
         let rows = count(&|v| !v.unlogged.is_empty()) + self.strangers.len();
         table.row(
-            "all of them as they are, in absolute form and in a tunnel",
+            "all of them, every way",
             &self.verdicts.len(),
             &format!("{smuggled} smuggled, {hung} hung, {rows} with a wrong number of rows"),
         );
         let relayed = count(&|v| v.relayed);
         table.row("of these, what is no HTTP in a tunnel", &relayed, "relayed as it is, under the tunnel's row");
+    }
+
+    /// So many probes at least arrived at an origin, whichever way they went.
+    pub fn check_arrivals(&self, least: usize) {
+        let ways: std::collections::HashSet<Way> = self.verdicts.iter().map(|verdict| verdict.sent.way).collect();
+        for way in ways {
+            let of_way = self.verdicts.iter().filter(|verdict| verdict.sent.way == way);
+            let arrived = of_way.filter(|verdict| verdict.requests.is_some_and(|n| n > 0)).count();
+            assert!(arrived > least, "only {arrived} probes arrived {way:?}: nothing was brought to the gateway");
+        }
     }
 
     /// Nothing smuggled, nothing hung, each request one row, who was told no was let go, and those in absolute form got
@@ -166,7 +181,7 @@ fn judge(sent: Sent, arrived: Vec<(u64, Recorded)>, rows: &[Value], port: u16) -
             .iter()
             .filter(|row| number(row, "connection") == *sequence && matches!(text(row, "action"), "forward" | "tunnel"))
             .collect();
-        let tunnel = own.first().is_some_and(|row| text(row, "method") == "CONNECT");
+        let tunnel = own.first().is_some_and(|row| is_of_a_tunnel(row));
         if tunnel {
             through_tunnel(&mut verdict, &own, recorded, port);
         } else {
@@ -188,15 +203,22 @@ fn judge(sent: Sent, arrived: Vec<(u64, Recorded)>, rows: &[Value], port: u16) -
     verdict
 }
 
+/// The row of a tunnel, or of a flow that was brought here and is no HTTP.
+fn is_of_a_tunnel(row: &Value) -> bool {
+    text(row, "method") == "CONNECT" || (text(row, "method").is_empty() && text(row, "action") == "tunnel")
+}
+
 /// A tunnel has one row that names where it leads. What is HTTP in it is served as HTTP, with a row for each request; all else
 /// passes as it is, and then no reader may find a request for another host in it.
 fn through_tunnel(verdict: &mut Verdict, rows: &[&Value], recorded: &Recorded, port: u16) {
-    let (tunnel, inside): (Vec<&Value>, Vec<&Value>) = rows.iter().partition(|row| text(row, "method") == "CONNECT");
+    let (tunnel, inside): (Vec<&Value>, Vec<&Value>) = rows.iter().partition(|row| is_of_a_tunnel(row));
     if tunnel.len() != 1 {
         verdict.unlogged.push(format!("{} rows for one tunnel", tunnel.len()));
     }
     for row in tunnel {
-        if text(row, "host") != verdict.sent.name || number(row, "port") != u64::from(port) {
+        // What has no name is known by the address dialled.
+        let host = if verdict.sent.way.is_diverted() { "127.0.0.1" } else { &verdict.sent.name };
+        if text(row, "host") != host || number(row, "port") != u64::from(port) {
             verdict.smuggled.push(format!("the row of the tunnel names {}:{}", text(row, "host"), number(row, "port")));
         }
     }

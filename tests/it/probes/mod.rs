@@ -2,7 +2,8 @@
 //!
 //! Each probe is sent from a device of its own to an origin name of its own, three ways: as it is (the gateway is no web
 //! server: nothing may go anywhere), with its target in absolute form as a browser with a proxy writes it, and inside
-//! a CONNECT tunnel (which is judged and otherwise not touched). Then the gateway leaves, and what a
+//! a CONNECT tunnel (which is judged and otherwise not touched); and two more from devices without a setting, through each
+//! of the transparent doors. Then the gateway leaves, and what a
 //! [`Recorder`](crate::harness::recorder::Recorder) kept is compared with the log by every reader of
 //! [`crate::harness::readers`].
 
@@ -34,27 +35,34 @@ pub enum Way {
     Absolute,
     /// Behind a CONNECT.
     Tunnel,
-    /// As it is, to the origin itself; the network brings it to the gateway instead.
+    /// As it is, to the origin itself; the network brings it to the gateway's door for HTTP instead.
     Diverted,
+    /// The same, to the door for whatever it may be.
+    DivertedUnseen,
 }
 
 impl Way {
     /// Those of a browser that is set to use a proxy, and as it is.
     pub const ALL: [Way; 3] = [Way::Bare, Way::Absolute, Way::Tunnel];
+    /// Those of a device without any setting.
+    pub const DIVERTED: [Way; 2] = [Way::Diverted, Way::DivertedUnseen];
+
+    pub fn is_diverted(self) -> bool {
+        Way::DIVERTED.contains(&self)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn none_of_our_own_probes_is_smuggled_past_the_transparent_door_or_hangs() {
-    let test = "probes::none_of_our_own_probes_is_smuggled_past_the_transparent_door_or_hangs";
+async fn none_of_our_own_probes_is_smuggled_past_the_transparent_doors_or_hangs() {
+    let test = "probes::none_of_our_own_probes_is_smuggled_past_the_transparent_doors_or_hangs";
     if !lab::enter(test) {
         return;
     }
-    let judged = send::send_all(families::all(), &[Way::Diverted]).await;
+    let judged = send::send_all(families::all(), &Way::DIVERTED).await;
     let mut table = Table::new("Our own requests, without a proxy's setting");
     judged.sum_up(&mut table);
     table.print();
-    let forwarded = judged.verdicts.iter().filter(|verdict| verdict.requests.is_some_and(|n| n > 0)).count();
-    assert!(forwarded > 100, "only {forwarded} probes arrived: nothing was brought to the gateway");
+    judged.check_arrivals(100);
     judged.check("our own probes, transparently", |_| None);
 }
 

@@ -8,8 +8,8 @@ use super::judge::Verdict;
 use super::send::send_all;
 use super::{Probe, Way};
 use crate::harness::cli::text;
-use crate::harness::data;
 use crate::harness::table::Table;
+use crate::harness::{data, lab};
 
 /// Scored probes whose wish a proxy does not fulfil to the letter: what is asserted instead, and why. What is smuggled,
 /// hung or left open is judged all the same.
@@ -87,4 +87,20 @@ async fn no_probe_of_the_sample_is_smuggled_past_or_hangs() {
         let one = by_id[verdict.sent.probe.id.as_str()];
         (one.scored && one.level == "Must").then(|| expected(verdict))
     });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_probe_of_the_sample_is_smuggled_past_the_transparent_doors_or_hangs() {
+    let test = "probes::sample::no_probe_of_the_sample_is_smuggled_past_the_transparent_doors_or_hangs";
+    if !lab::enter(test) {
+        return;
+    }
+    let Some(sample) = sample() else { return };
+    let judged = send_all(sample.into_iter().map(|one| one.probe).collect(), &Way::DIVERTED).await;
+    let mut table = Table::new("Requests made by others, without a proxy's setting");
+    judged.sum_up(&mut table);
+    table.print();
+    // Most of them ask to be refused, and are.
+    judged.check_arrivals(15);
+    judged.check("the sample, transparently", |_| None);
 }

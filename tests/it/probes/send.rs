@@ -63,7 +63,7 @@ pub async fn send_all(probes: Vec<Probe>, ways: &[Way]) -> Judged {
     site.set("limits", LIMITS);
     // The path is kept, so that rows can be compared with what the origin read.
     site.write_rule("policy.toml", &POLICY.replace("hosts = [\"paths.test\"]", "hosts = [\"probe.test\"]"));
-    if ways.contains(&Way::Diverted) {
+    if ways.iter().any(|way| way.is_diverted()) {
         divert(&mut site, recorder.port());
     }
     let gateway = Gateway::start(&mut site).await;
@@ -81,11 +81,11 @@ pub async fn send_all(probes: Vec<Probe>, ways: &[Way]) -> Judged {
                 let client = device(number, way);
                 let name = format!("p{number}-{way:?}.probe.test").to_ascii_lowercase();
                 let bytes = written(&probe, way, &name, port);
-                let to = if way == Way::Diverted { ([127, 0, 0, 1], port).into() } else { proxy };
+                let to = if way.is_diverted() { ([127, 0, 0, 1], port).into() } else { proxy };
                 let mut line = Line::from(client.into(), to).await;
                 let heard = match way {
                     Way::Tunnel => through_tunnel(&mut line, &format!("{name}:{port}"), &bytes).await,
-                    Way::Bare | Way::Absolute | Way::Diverted => {
+                    Way::Bare | Way::Absolute | Way::Diverted | Way::DivertedUnseen => {
                         line.try_say(&bytes).await;
                         hear(&mut line, &bytes).await
                     }
@@ -106,17 +106,23 @@ pub async fn send_all(probes: Vec<Probe>, ways: &[Way]) -> Judged {
     Judged::new(sent, recorder.connections(), accesses, connections, recorder.port())
 }
 
-/// Opens the door for HTTP, and has the probes' connections to the recorder brought there (the gateway's own come from
-/// 127.0.0.1 and pass).
+/// Opens the doors, and has the probes' connections to the recorder brought there (the gateway's own come from 127.0.0.1
+/// and pass).
 fn divert(site: &mut Site, recorder: u16) {
-    let door = free_port();
-    site.set("listen", &format!("transparent_http = [\"127.0.0.1:{door}\"]"));
+    let doors = [free_port(), free_port()];
+    let [http, unseen] = doors.map(|door| format!("[\"127.0.0.1:{door}\"]"));
+    site.set("listen", &format!("transparent_http = {http}\ntransparent_tls = {unseen}"));
+    let rules = Way::DIVERTED.iter().zip(doors).map(|(way, door)| {
+        let [a, b, ..] = device(0, *way).octets();
+        format!("ip saddr {a}.{b}.0.0/16 tcp dport {recorder} redirect to :{door}\n")
+    });
+    let rules: String = rules.collect();
     run(&format!(
         "nft -f - <<'END'
 table ip probes {{
     chain divert {{
         type nat hook output priority -100
-        ip saddr 127.96.0.0/11 tcp dport {recorder} redirect to :{door}
+        {rules}
     }}
 }}
 END"
@@ -138,11 +144,12 @@ fn written(probe: &Probe, way: Way, name: &str, port: u16) -> Vec<u8> {
     let bytes = replace(&bytes, b"{PORT}", port.to_string().as_bytes());
     // Some probes of others name hosts of their own, that lead nowhere here.
     let foreign = !contains(&probe.bytes, "{HOST");
-    match way {
-        Way::Bare | Way::Tunnel | Way::Diverted => bytes,
-        Way::Absolute if foreign => in_absolute_form(&with_our_authority(&with_our_host(&bytes, &host), &host), &host),
-        Way::Absolute => in_absolute_form(&bytes, &host),
-    }
+    let bytes = match way {
+        Way::Bare | Way::Tunnel => return bytes,
+        _ if foreign => with_our_authority(&with_our_host(&bytes, &host), &host),
+        _ => bytes,
+    };
+    if way == Way::Absolute { in_absolute_form(&bytes, &host) } else { bytes }
 }
 
 fn replace(bytes: &[u8], what: &[u8], by: &[u8]) -> Vec<u8> {
