@@ -110,6 +110,31 @@ fn what_is_remembered_is_bounded_for_each_client_and_in_all() {
 }
 
 #[test]
+fn an_address_was_given_for_as_many_names_as_are_kept_and_for_as_long_as_each_of_them_lasts() {
+    let (given, now, client, address) = (Given::default(), Instant::now(), ip("10.0.0.1"), ip("192.0.2.9"));
+    let name = |i: u64| host(&format!("n{i}.fr"));
+    for i in 0..9 {
+        given.remember(client, &name(i), &[address], (i as u32 + 1) * 60 * SECOND, now);
+    }
+    let known = |at| (0..9).filter(|i| given.was_given(client, &name(*i), address, at)).collect::<Vec<_>>();
+    assert_eq!(known(now), [1, 2, 3, 4, 5, 6, 7, 8], "the first one made room");
+    let grace = 600 * SECOND;
+    assert_eq!(known(now + 5 * 60 * SECOND + grace), [5, 6, 7, 8], "each by its own time");
+    // A name that is given again lasts longer, never shorter, and is the last to make room.
+    given.remember(client, &name(1), &[address], 3600 * SECOND, now);
+    given.remember(client, &name(1), &[address], SECOND, now);
+    given.remember(client, &name(0), &[address], 60 * SECOND, now);
+    assert_eq!(known(now), [0, 1, 3, 4, 5, 6, 7, 8]);
+    assert!(given.was_given(client, &name(1), address, now + 3599 * SECOND + grace));
+    // Neither for another client, nor another address, nor a name below.
+    assert!(!given.was_given(ip("10.0.0.2"), &name(5), address, now));
+    assert!(!given.was_given(client, &name(5), ip("192.0.2.8"), now));
+    assert!(!given.was_given(client, &host("www.n5.fr"), address, now));
+    given.forget_old(now + 7200 * SECOND);
+    assert!(known(now).is_empty() && given.is_empty());
+}
+
+#[test]
 fn search_engines_are_answered_by_the_names_under_which_they_filter() {
     let names = SafeNames::default();
     let safe = NameLimits { safe_search: true, ..NameLimits::default() };
