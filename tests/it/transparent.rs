@@ -17,7 +17,11 @@ use crate::harness::origin::Origin;
 use crate::harness::raw::{End, RawOrigin};
 use crate::harness::site::Site;
 use crate::harness::tls::Authority;
-use crate::harness::tool;
+use crate::harness::{eventually, tool};
+
+/// Of `[listen]`.
+const DOORS: &str =
+    "transparent_http = [\"0.0.0.0:3129\", \"[::]:3129\"]\ntransparent_tls = [\"0.0.0.0:3130\", \"[::]:3130\"]";
 
 /// A lab with a gateway whose doors are open and whose rules are loaded, and origins over HTTP and HTTPS.
 struct Town {
@@ -31,6 +35,10 @@ struct Town {
 impl Town {
     /// `None` outside the lab, see [`Lab::enter`].
     async fn enter(test: &str, transparent: &str) -> Option<Town> {
+        Town::enter_with(test, transparent, |_| {}).await
+    }
+
+    async fn enter_with(test: &str, transparent: &str, change: impl FnOnce(&mut Site)) -> Option<Town> {
         let lab = Lab::enter(&format!("transparent::{test}"))?;
         let names = NameServer::start().await;
         for name in ["allowed.test", "www.adult.test", "adult.test"] {
@@ -43,11 +51,9 @@ impl Town {
         let mut site = Site::new(Some(names.address));
         authority.write_pem(&site.folder().join("authority.pem"));
         site.set("guard", &format!("allow = [\"127.0.0.0/8\", \"::1/128\", {INTERNET}]"));
-        site.set(
-            "listen",
-            "transparent_http = [\"0.0.0.0:3129\", \"[::]:3129\"]\ntransparent_tls = [\"0.0.0.0:3130\", \"[::]:3130\"]",
-        );
+        site.set("listen", DOORS);
         site.set("transparent", &format!("interfaces = [\"eth-c\"]\n{transparent}"));
+        change(&mut site);
         let gateway = Gateway::start(&mut site).await;
         for (arguments, shell) in [(&["nftables"][..], "nft -f"), (&["nftables", "--routing"], "sh -e")] {
             let file = site.folder().join("firewall");
@@ -327,4 +333,67 @@ async fn origins_see_the_clients_own_address_where_it_is_kept() {
     let connections = town.gateway.rows(4, &["--stream", "connections"]).await;
     let kept = |row: &Value| text(row, "outward_address") == text(row, "client_address");
     assert!(connections.iter().all(kept), "{connections:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_without_any_setting_loads_what_is_allowed_and_nothing_else() {
+    let test = "chromium_without_any_setting_loads_what_is_allowed_and_nothing_else";
+    if tool("chromium").is_none() {
+        return;
+    }
+    let doors = format!("{DOORS}\ndns = [\"{GATEWAY_V4}:5300\"]");
+    let town = Town::enter_with(test, "", |site| {
+        site.set("listen", &doors);
+        // The documentation's networks are nobody's, and no name of the Internet leads there.
+        site.set("dns", "private_names = [\"test\"]");
+    });
+    let Some(town) = town.await else { return };
+    run("nft 'add table ip names; add chain ip names divert { type nat hook prerouting priority dstnat - 1; };
+        add rule ip names divert iifname \"eth-c\" udp dport 53 redirect to :5300'");
+    // A browser gives up on a page when an address of its machine comes into use meanwhile.
+    eventually("settled addresses", async || {
+        let tentative = town.lab.client.say("ip", &["-6", "addr", "show", "tentative"]).await;
+        tentative.stdout.trim().is_empty().then_some(())
+    })
+    .await;
+    // As DHCP would say: the network's resolver. In a mount namespace of the browser's own.
+    let folder = town.site.folder();
+    let resolver = folder.join("resolv.conf");
+    std::fs::write(&resolver, format!("nameserver {GATEWAY_V4}\n")).expect("a writable folder");
+    let load = async |url: &str| {
+        let script = format!(
+            "mount --bind {} $(readlink -f /etc/resolv.conf) && exec chromium --headless --no-sandbox --disable-gpu \
+             --no-first-run --disable-background-networking --disable-component-update --disable-sync \
+             --disable-dev-shm-usage --ignore-certificate-errors --user-data-dir={} --virtual-time-budget=10000 \
+             --timeout=30000 --dump-dom {url}",
+            resolver.display(),
+            folder.join("profile").display(),
+        );
+        town.lab.client.say("unshare", &["-m", "timeout", "60", "sh", "-ec", &script]).await
+    };
+    for url in ["http://allowed.test/", "https://allowed.test/"] {
+        let said = load(url).await;
+        assert!(said.stdout.contains("hello from allowed.test"), "{url}: {}{}", said.stdout, said.stderr);
+    }
+    let reached = (town.web.requests().len(), town.secure.ledger.connections().len());
+    for url in ["http://adult.test/", "https://adult.test/"] {
+        let said = load(url).await;
+        assert!(!said.stdout.contains("hello from"), "{url}: {}", said.stdout);
+    }
+    assert_eq!((town.web.requests().len(), town.secure.ledger.connections().len()), reached);
+    // How many requests a page and its icon make is the browser's business.
+    let rows_of = async |host: &str, enough: &dyn Fn(&[Value]) -> bool| {
+        let search = async || Some(town.gateway.search(&["--host", host])).filter(|rows| enough(rows));
+        eventually(host, search).await
+    };
+    let is = |row: &Value, source: &str, action: &str| {
+        text(row, "host_source") == source
+            && text(row, "action") == action
+            && [CLIENT_V4, CLIENT_V6].contains(&text(row, "client_address"))
+            && !has_flag(row, "origin-mismatch")
+    };
+    let has = |rows: &[Value], source: &str, action: &str| rows.iter().any(|row| is(row, source, action));
+    rows_of("allowed.test", &|rows| has(rows, "clear", "forward") && has(rows, "sni", "tunnel")).await;
+    let rows = rows_of("adult.test", &|rows| !rows.is_empty()).await;
+    assert!(rows.iter().all(|row| text(row, "action") == "refuse" && number(row, "port") == 53), "{rows:#?}");
 }
