@@ -270,13 +270,12 @@ fn in_path(canonical: &str) -> Vec<(Host, String)> {
     let (mut at, mut after_scheme) = (0, false);
     for segment in path.split('/') {
         let end = at + segment.len();
-        let shown = authority(segment).map(|host| (host, format!("{}{query}", rooted(&path[end..]))));
-        if after_scheme && shown.is_some() {
-            found.extend(shown);
-            break;
-        }
-        if found.is_empty() {
-            found.extend(shown.filter(|(host, _)| ends_in_letters(host)));
+        let host = if after_scheme || found.is_empty() { authority(segment) } else { None };
+        if let Some(host) = host.filter(|host| after_scheme || is_plainly(host, segment)) {
+            found.push((host, format!("{}{query}", rooted(&path[end..]))));
+            if after_scheme {
+                break;
+            }
         }
         after_scheme = segment.ends_with("http:") || segment.ends_with("https:");
         at = end + 1;
@@ -325,10 +324,15 @@ fn host_with_dot(text: &str) -> Option<Host> {
     }
 }
 
-/// Whether it ends as names do, and not as a date, a number or a version.
-fn ends_in_letters(host: &Host) -> bool {
-    let last = host.name().and_then(|name| name.as_str().rsplit('.').next());
-    last.is_some_and(|last| last.starts_with("xn--") || last.bytes().all(|b| b.is_ascii_lowercase()))
+/// Whether a segment is a host without anything before it that says so, and not a date, a number or a version.
+fn is_plainly(host: &Host, segment: &str) -> bool {
+    match host {
+        Host::Name(name) => {
+            let last = name.as_str().rsplit('.').next().unwrap_or_default();
+            last.starts_with("xn--") || last.bytes().all(|b| b.is_ascii_lowercase())
+        }
+        Host::Address(_) => segment.matches('.').count() == 3,
+    }
 }
 
 fn rooted(path: &str) -> std::borrow::Cow<'_, str> {
@@ -441,6 +445,9 @@ mod tests {
         check(&[
             ("http://12ft.io/https://adult.example/a", &["adult.example/a"]),
             ("http://12ft.io/adult.example", &["adult.example/"]),
+            ("http://12ft.io/192.0.2.7/a", &["192.0.2.7/a"]),
+            ("http://12ft.io/http://3221225991/", &["192.0.2.7/"]),
+            ("http://12ft.io/2020/1.2/v1.2.3", &[]),
             (
                 "http://12ft.io/adult.example/https://free.example/",
                 &["adult.example/https:/free.example/", "free.example/"],
