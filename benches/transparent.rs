@@ -18,6 +18,7 @@ mod harness;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -72,7 +73,8 @@ async fn relay(origin: SocketAddr) {
 }
 
 async fn measure() {
-    let origin = origin().await;
+    let hello: Arc<[u8]> = client_hello(NAME).into();
+    let origin = origin(hello.clone()).await;
     let names = NameServer::start().await;
     let mut site = Site::new(Some(names.address));
     let door = free_port();
@@ -93,7 +95,6 @@ async fn measure() {
          add rule ip bench divert ip saddr {TO_RELAY} tcp dport {port} redirect to :{relay}'"
     ));
 
-    let hello = client_hello(NAME);
     for _ in 0..WARMING {
         first_byte(TO_GATEWAY, origin, &hello).await;
         first_byte(TO_RELAY, origin, &hello).await;
@@ -119,10 +120,9 @@ async fn measure() {
 }
 
 /// Hears a ClientHello to its end, says a flight, closes.
-async fn origin() -> SocketAddr {
+async fn origin(hello: Arc<[u8]>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let hello = client_hello(NAME);
     ecluse::tasks::spawn("origin", async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let hello = hello.clone();
@@ -130,7 +130,7 @@ async fn origin() -> SocketAddr {
                 let _ = stream.set_nodelay(true);
                 let mut heard = vec![0; hello.len()];
                 if stream.read_exact(&mut heard).await.is_ok() {
-                    assert!(heard == hello, "the ClientHello was changed on its way");
+                    assert!(heard == *hello, "the ClientHello was changed on its way");
                     let _ = stream.write_all(&[7; FLIGHT]).await;
                 }
             });
