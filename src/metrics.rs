@@ -101,6 +101,8 @@ figures! {
     gaps: Counter,
     /// Rows acknowledged by the store.
     rows_shipped: Counter,
+    /// Rows that the store had acknowledged and had not: they were sent again.
+    rows_found_missing: Counter,
     /// Attempts to ship a batch that failed and are tried again.
     ship_retries: Counter,
     /// Rows in the journal that the store has not acknowledged.
