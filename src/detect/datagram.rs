@@ -40,6 +40,11 @@ impl Datagrams {
     }
 }
 
+/// Whether a datagram begins a connection of QUIC: any version's, a client's first packet.
+pub fn begins_quic(datagram: &[u8]) -> bool {
+    quic::is_first(datagram)
+}
+
 /// Classifies a flow by its first datagram alone.
 pub fn detect_datagram(first: &[u8]) -> Step {
     Datagrams::default().look(first)

@@ -30,6 +30,7 @@ const RULE_GUARD: &str = "gateway-guard";
 const RULE_OWN_PAGE: &str = "gateway-page";
 const RULE_HIDDEN_NAME: &str = "gateway-hidden-name";
 const RULE_ORIGIN_MISMATCH: &str = "gateway-origin-mismatch";
+const RULE_PARENT: &str = "gateway-parent";
 
 /// Words answers for one request.
 pub struct Reply<'a> {
@@ -216,6 +217,11 @@ impl<'a> Reply<'a> {
     /// The name that a client says does not have the address that it dialled.
     pub fn origin_mismatch(&self, access: &Access) -> Judgement {
         self.own_judgement(access, ActionTaken::Refuse, RULE_ORIGIN_MISMATCH)
+    }
+
+    /// Datagrams that would have to pass a parent proxy, which takes none.
+    pub fn no_datagrams(&self, access: &Access) -> Judgement {
+        self.own_judgement(access, ActionTaken::Refuse, RULE_PARENT)
     }
 
     /// There was no way and nobody can be shown a page: what the row is to say.

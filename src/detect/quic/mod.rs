@@ -7,6 +7,7 @@ mod crypto;
 mod google;
 mod keys;
 mod packet;
+mod refusal;
 
 use super::client_hello::{ClientHello, Form};
 use super::signature::{Alpn, Fault, Signature};
@@ -15,8 +16,10 @@ use super::{FIRST_BYTES_MAX, Step};
 use crate::access::Protocol;
 
 use crypto::Crypto;
-use keys::Keys;
+use keys::{Keys, Sender};
 use packet::{Header, Version};
+
+pub use refusal::{refusal, version_negotiation};
 
 /// How many datagrams are waited for: browsers of today need two.
 const DATAGRAMS_MAX: u8 = 8;
@@ -88,7 +91,7 @@ impl Initial {
     fn open(&mut self, salt: keys::Salt, header: &Header<'_>, packet: &[u8]) -> Result<(), Signature> {
         let mut payload = self.keys.as_ref().and_then(|keys| keys.open(packet, header.number_at));
         if payload.is_none() {
-            let keys = Keys::derive(salt, header.destination);
+            let keys = Keys::derive(salt, header.destination, Sender::Client);
             payload = keys.as_ref().and_then(|keys| keys.open(packet, header.number_at));
             if payload.is_some() {
                 (self.keys, self.crypto) = (keys, Crypto::default());

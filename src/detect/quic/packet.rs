@@ -16,6 +16,7 @@ pub(super) struct Header<'a> {
     pub version: Version,
     pub is_initial: bool,
     pub destination: &'a [u8],
+    pub source: &'a [u8],
     /// Where the protected packet number begins.
     pub number_at: usize,
     /// Where the packet ends; `None` where only its own version would know.
@@ -44,8 +45,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<Header<'_>> {
     let number = u32::from(reader.u16()?) << 16 | u32::from(reader.u16()?);
     let version = version(first, number)?;
     let destination = reader.vec8().filter(|id| id.len() <= ID_MAX)?;
-    let _source = reader.vec8().filter(|id| id.len() <= ID_MAX)?;
-    let header = Header { version, is_initial: false, destination, number_at: 0, end: None };
+    let source = reader.vec8().filter(|id| id.len() <= ID_MAX)?;
+    let header = Header { version, is_initial: false, destination, source, number_at: 0, end: None };
     let Version::Known(salt) = version else { return Some(header) };
     let is_initial = (first >> 4) & 3 == salt.initial_type();
     // Retry has no length and ends the datagram.
