@@ -10,6 +10,7 @@
 //! Type to read first: [`Gateway`].
 
 mod allowances;
+mod alt_svc;
 pub mod answer;
 mod asking;
 mod body;

@@ -82,3 +82,29 @@ fn listening(descriptor: OwnedFd) -> io::Result<(Socket, Type, SocketAddr)> {
         _ => Err(io::ErrorKind::InvalidInput.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, UdpSocket};
+
+    use super::*;
+
+    #[test]
+    fn a_socket_is_given_to_the_door_of_its_kind_and_address_and_to_no_other() {
+        let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = datagrams.local_addr().unwrap();
+        // The same port of TCP is another door.
+        let stream = TcpListener::bind(address).unwrap();
+        let handed = [OwnedFd::from(datagrams), OwnedFd::from(stream)].map(|descriptor| {
+            let (socket, kind, address) = listening(descriptor).unwrap();
+            Handed { socket, kind, address, name: String::new() }
+        });
+        let mut inherited = Inherited(handed.into());
+        let taken = inherited.datagram_socket(address).unwrap();
+        assert_eq!(taken.r#type().unwrap(), Type::DGRAM);
+        assert!(inherited.datagram_socket(address).is_none());
+        assert_eq!(inherited.socket(address).unwrap().r#type().unwrap(), Type::STREAM);
+        let unbound = socket2::Socket::new(socket2::Domain::IPV4, Type::STREAM, None).unwrap();
+        assert!(listening(unbound.into()).is_err(), "it does not listen");
+    }
+}

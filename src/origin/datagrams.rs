@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use socket2::SockRef;
 use tokio::net::UdpSocket;
 
 use super::dial::DialError;
@@ -17,6 +18,9 @@ pub struct OriginDatagrams {
     pub local: SocketAddr,
 }
 
+/// What may wait for its turn: a burst of some 700 datagrams. Taken as it fills; the kernel caps it at `net.core.rmem_max`.
+const RECEIVE_BYTES: usize = 1 << 20;
+
 /// Nothing is sent yet: whether anybody is there, the first datagram will show.
 ///
 /// # Errors
@@ -28,6 +32,7 @@ pub async fn dial_datagrams(_permit: DialPermit, peer: SocketAddr) -> Result<Ori
 async fn connect(peer: SocketAddr) -> io::Result<OriginDatagrams> {
     let any = if peer.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind(SocketAddr::new(any, 0)).await?;
+    SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BYTES)?;
     socket.connect(peer).await?;
     let local = socket.local_addr()?;
     Ok(OriginDatagrams { socket, peer, local })
