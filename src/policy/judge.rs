@@ -10,7 +10,8 @@ use super::action::Duties;
 use super::rule::{Place, Rule, Verdict, host_source_index, protocol_index, scheme_index};
 use super::ruleset::Ruleset;
 use crate::access::{
-    Access, Carrier, CategoryName, EntryRef, Host, HostName, HostSource, ListName, Protocol, Reason, RuleName, Scheme, Target,
+    Access, Carrier, CategoryName, EntryRef, Host, HostName, HostSource, ListName, Protocol, Reason, RuleName, Scheme,
+    Target,
 };
 use crate::lists::{Candidate, ListId, ListMatches};
 use crate::matcher::rules::Context;

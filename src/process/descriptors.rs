@@ -22,7 +22,8 @@ const FLOWS_MIN: usize = 8;
 /// out of descriptors in the middle of traffic hits whoever comes next, a limit hits who has most.
 pub fn fit(config: &mut Config) {
     let reserved = RESERVED + if config.listen.dns.is_empty() { 0 } else { NAMES };
-    let per_two_flows = PER_TWO_FLOWS + if config.listen.transparent_udp.is_empty() { 0 } else { DATAGRAMS_PER_TWO_FLOWS };
+    let per_two_flows =
+        PER_TWO_FLOWS + if config.listen.transparent_udp.is_empty() { 0 } else { DATAGRAMS_PER_TWO_FLOWS };
     let limits = &mut config.limits;
     let given = getrlimit(Resource::Nofile);
     if given.current != given.maximum {

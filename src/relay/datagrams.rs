@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -48,7 +49,10 @@ enum State {
         moved: Instant,
     },
     /// Nothing passes any more.
-    Over { end: RelayEnd, unheard: bool },
+    Over {
+        end: RelayEnd,
+        unheard: bool,
+    },
 }
 
 impl Default for State {
@@ -93,17 +97,13 @@ impl DatagramRelay {
         }
     }
 
-    /// Ends it: nothing passes from now on, and the client is to be told so where it is `unheard`. Gives the first of what
-    /// waited.
-    pub fn end(&self, end: RelayEnd, unheard: bool) -> Option<Bytes> {
+    /// Ends it, if nobody has: nothing passes from now on, and the client is to be told so where it is `unheard`.
+    pub fn end(&self, end: RelayEnd, unheard: bool) {
         let mut state = self.state();
-        let over = State::Over { end, unheard };
-        let before = if let State::Over { .. } = *state { over } else { std::mem::replace(&mut *state, over) };
-        self.ended.notify_one();
-        match before {
-            State::Waiting(waiting) => waiting.into_iter().next(),
-            State::Over { .. } | State::Open { .. } => None,
+        if !matches!(*state, State::Over { .. }) {
+            *state = State::Over { end, unheard };
         }
+        self.ended.notify_one();
     }
 
     /// What the client's next datagram would be answered with, once it is over.
@@ -127,7 +127,8 @@ impl DatagramRelay {
         let origin = Arc::new(origin);
         // A new socket is not known to be ready before the runtime has looked.
         let is_ready = origin.writable().await;
-        if let Err(end) = is_ready.map_err(|error| RelayEnd::Origin(error.kind())).and_then(|()| self.open(&origin, counts))
+        if let Err(end) =
+            is_ready.map_err(|error| RelayEnd::Origin(error.kind())).and_then(|()| self.open(&origin, counts))
         {
             self.end(end, true);
             return end;
@@ -135,7 +136,9 @@ impl DatagramRelay {
         let mut until = Instant::now() + idle;
         loop {
             let came = tokio::select! {
-                came = origin.readable() => came.and_then(|()| drain(&origin, counts, &mut to_client)),
+                came = origin.ready(Interest::READABLE | Interest::ERROR) => {
+                    came.and_then(|_| word_of_its_machine(&origin)).and_then(|()| drain(&origin, counts, &mut to_client))
+                }
                 () = self.ended.notified() => Ok(0),
                 () = sleep_until(until) => Ok(0),
             };
@@ -199,6 +202,17 @@ fn send(origin: &UdpSocket, counts: &Counts, datagram: &[u8]) -> Result<(), io::
         Err(_) => {}
     }
     Ok(())
+}
+
+/// # Errors
+/// The origin's machine has said that nobody takes our datagrams there (ICMP).
+fn word_of_its_machine(origin: &UdpSocket) -> io::Result<()> {
+    let word = origin.try_io(Interest::ERROR, || match origin.take_error()? {
+        Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(error),
+        // One datagram was too long for the way, say: the next may not be.
+        _ => Err(io::ErrorKind::WouldBlock.into()),
+    });
+    word.map_or(Ok(()), Err)
 }
 
 /// What is there, as far as it fits into one turn; says how many there were.
@@ -284,7 +298,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_waits_is_bounded_and_an_end_gives_back_the_first() {
+    async fn what_waits_is_bounded_and_is_the_first_that_came() {
         let relay = DatagramRelay::default();
         for n in 0..1000_u32 {
             assert_eq!(relay.hand(&[&n.to_be_bytes()[..], &[0; 1196]].concat()), Handed::On);
@@ -292,9 +306,9 @@ mod tests {
         let state = relay.state();
         let State::Waiting(waiting) = &*state else { panic!("nobody opened it") };
         assert!(waiting.len() == 13 && waiting.iter().map(Bytes::len).sum::<usize>() <= WAITING_MAX_BYTES);
+        assert_eq!((&waiting[0][..4], &waiting[12][..4]), (&[0, 0, 0, 0][..], &[0, 0, 0, 12][..]));
         drop(state);
-        let first = relay.end(RelayEnd::Complete, false).unwrap();
-        assert_eq!(first[..4], [0; 4]);
+        relay.end(RelayEnd::Complete, false);
         assert_eq!(relay.over(), Some(Handed::Over { unheard: false }));
     }
 
@@ -303,7 +317,8 @@ mod tests {
         let origin = socket().await;
         let (relay, counts) = (Arc::new(DatagramRelay::default()), Arc::<Counts>::default());
         let ours = towards(&origin).await;
-        let running = async { relay.run(RelayPermit::for_test(), ours, &counts, Duration::from_secs(60), |_| true).await };
+        let running =
+            async { relay.run(RelayPermit::for_test(), ours, &counts, Duration::from_secs(60), |_| true).await };
         let ending = async {
             relay.hand(b"before");
             assert_eq!(hear(&origin).await, b"before");

@@ -46,7 +46,7 @@ impl Town {
         let policy = POLICY.replace("[groups.eleves]\n", &format!("[groups.eleves]\n{pupils}\n"));
         site.write_rule("policy.toml", &format!("{policy}{rules}"));
         site.set("guard", &format!("allow = [\"127.0.0.0/8\", \"::1/128\", {INTERNET}]"));
-        site.set("listen", "transparent_udp = [\"0.0.0.0:443\", \"[::]:443\"]");
+        site.set("listen", "transparent_udp = [\"0.0.0.0:443\", \"[::]:443\", \"0.0.0.0:8443\"]");
         site.set("transparent", "interfaces = [\"eth-c\"]");
         site.set("limits", limits);
         let gateway = Gateway::start(&mut site).await;
@@ -110,6 +110,20 @@ async fn assert_refused(client: &Client, name: &str, address: SocketAddr) {
 
 fn is_quic(row: &Value, action: &str, rule: &str) -> bool {
     (text(row, "protocol"), text(row, "action"), text(row, "rule")) == ("quic", action, rule)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_client_takes_the_refusal_as_the_end_of_its_connection() {
+    let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let address = server.local_addr().expect("a bound socket");
+    let client = Client::new(UdpSocket::bind("127.0.0.1:0").expect("a port"), &Authority::new());
+    let refusing = async {
+        let mut datagram = [0; 2000];
+        let (n, from) = server.recv_from(&mut datagram).await.expect("an open socket");
+        let refusal = ecluse::detect::quic_refusal(&datagram[..n]).expect("a client's first packet");
+        server.send_to(&refusal, from).await.expect("a way there");
+    };
+    tokio::join!(refusing, assert_refused(&client, "allowed.test", address));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,8 +191,10 @@ async fn an_allowed_flow_passes_with_every_byte_counted_and_a_refused_name_does_
         client.leave().await;
         let of_it = async || {
             let rows = town.gateway.search(&["--host", "allowed.test"]);
-            rows.into_iter().find(|row| text(row, "asked").is_empty() && number(row, "bytes_up") > 0 && {
-                text(row, "client_address") == if header == 20 { CLIENT_V4 } else { CLIENT_V6 }
+            rows.into_iter().find(|row| {
+                text(row, "asked").is_empty() && number(row, "bytes_up") > 0 && {
+                    text(row, "client_address") == if header == 20 { CLIENT_V4 } else { CLIENT_V6 }
+                }
             })
         };
         let row = eventually("the row of the flow", of_it).await;
@@ -225,7 +241,9 @@ async fn behind_an_allowed_name_no_other_is_reached_from_the_same_port() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_at_another_address_is_reached_where_our_resolver_finds_it() {
     let test = "a_name_at_another_address_is_reached_where_our_resolver_finds_it";
-    let Some(town) = Town::enter(test, "http3 = true", "", "datagram_idle_ms = 1000\ndrain_ms = 0").await else { return };
+    let Some(town) = Town::enter(test, "http3 = true", "", "datagram_idle_ms = 1000\ndrain_ms = 0").await else {
+        return;
+    };
     let client = town.client("0.0.0.0:0");
     let connection = client.connect("allowed.test", at(NOBODY_V4, 443)).await.expect("it is allowed");
     assert_eq!(quic::echo(&connection, b"words").await, b"words");
@@ -247,6 +265,18 @@ async fn a_name_at_another_address_is_reached_where_our_resolver_finds_it() {
     town.gateway.stop().await;
     let rows = crate::harness::gateway::search(Some(&config), &state, &["--host", "allowed.test"]);
     assert_eq!(rows.iter().filter(|row| text(row, "ending") == "drained").count(), 1, "{rows:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_speaks_no_quic_is_left_within_a_round_trip() {
+    let test = "a_site_that_speaks_no_quic_is_left_within_a_round_trip";
+    let Some(town) = Town::enter(test, "http3 = true", "", "").await else { return };
+    // Nobody is at that port, and its machine says so; the name that is nowhere is not even looked for there.
+    assert_refused(&town.client("0.0.0.0:0"), "allowed.test", at(ORIGIN_V4, 8443)).await;
+    assert_refused(&town.client("0.0.0.0:0"), "gone.test", at(ORIGIN_V4, 8443)).await;
+    let row = town.gateway.row("allowed.test").await;
+    assert_eq!((text(&row, "ending"), number(&row, "port")), ("origin-closed", 8443), "{row:#}");
+    assert_eq!(text(&town.gateway.row("gone.test").await, "ending"), "origin-unreachable");
 }
 
 /// Pupils speak what browsers speak, and nothing else.
@@ -305,6 +335,32 @@ async fn hostile_datagrams_get_no_answer_and_neither_memory_nor_rows_without_bou
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn when_all_places_are_taken_the_row_accuses_nobody() {
+    let test = "when_all_places_are_taken_the_row_accuses_nobody";
+    // Half of it are places for datagrams, and half of these one client may have.
+    let Some(town) = Town::enter(test, "", WEB_ONLY, "flows = 8\ndrain_ms = 0").await else { return };
+    for n in 3..6 {
+        town.lab.client.run(&format!("ip addr add 10.9.0.{n}/24 dev eth0"));
+        for _ in 0..2 {
+            let socket = town.lab.client.datagrams(&format!("10.9.0.{n}:0"));
+            socket.send_to(b"ZZ-a protocol of nobody", at(ORIGIN_V4, 443)).expect("a way there");
+        }
+    }
+    let rows = town.gateway.rows(5, &[]).await;
+    let mut clients: Vec<&str> = rows.iter().map(|row| text(row, "client_address")).collect();
+    clients.sort_unstable();
+    assert_eq!(clients, ["0.0.0.0", "10.9.0.3", "10.9.0.3", "10.9.0.4", "10.9.0.4"], "{rows:#?}");
+    let nobodys = rows.iter().find(|row| text(row, "client_address") == "0.0.0.0").expect("one row");
+    assert_eq!(text(nobodys, "ending"), "over-limit", "{nobodys:#}");
+    // Who speaks TCP has places of their own.
+    assert_eq!(number(&town.gateway.status()["figures"], "connections_open"), 0);
+    let (config, state) = (town.site.config(), town.site.state());
+    town.gateway.stop().await;
+    let rows = crate::harness::gateway::search(Some(&config), &state, &[]);
+    assert_eq!(rows.len(), 6, "the second one too many is counted in a row of its own: {rows:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_in_clear_says_nothing_of_http3_to_who_may_not_speak_it() {
     for (pupils, offered) in [("", Some("h2=\":443\"")), ("http3 = true", Some("h3=\":443\"; ma=86400, h2=\":443\""))] {
         let school = School::open_with(|site| {
@@ -321,7 +377,8 @@ async fn an_answer_in_clear_says_nothing_of_http3_to_who_may_not_speak_it() {
         let answering = async {
             let mut line = origin.accept().await;
             line.hear_head().await;
-            line.say("HTTP/1.1 200 OK\r\nAlt-Svc: h3=\":443\"; ma=86400, h2=\":443\"\r\nContent-Length: 2\r\n\r\nok").await;
+            line.say("HTTP/1.1 200 OK\r\nAlt-Svc: h3=\":443\"; ma=86400, h2=\":443\"\r\nContent-Length: 2\r\n\r\nok")
+                .await;
             line
         };
         let (reply, _line) = tokio::join!(asking, answering);

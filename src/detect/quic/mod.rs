@@ -23,8 +23,6 @@ pub use refusal::{refusal, version_negotiation};
 
 /// How many datagrams are waited for: browsers of today need two.
 const DATAGRAMS_MAX: u8 = 8;
-/// How many packets of one datagram are looked at.
-const PACKETS_MAX: usize = 8;
 
 /// The Initial packets of one client, as far as they came.
 #[derive(Debug, Default)]
@@ -34,9 +32,9 @@ pub(super) struct Initial {
     datagrams: u8,
 }
 
-/// Whether a client's first datagram is QUIC at all.
+/// Whether a client's first datagram is QUIC at all. A first packet may stand behind others, which a server skips.
 pub(super) fn is_first(datagram: &[u8]) -> bool {
-    packet::read(datagram).is_some_and(|header| header.may_be_first(datagram.len())) || google::is_packet(datagram)
+    packet::each(datagram).any(|(header, _)| header.may_be_first(datagram.len())) || google::is_packet(datagram)
 }
 
 impl Initial {
@@ -75,14 +73,10 @@ impl Initial {
 
     /// Packets follow each other in one datagram (RFC 9000 §12.2). What does not open is dropped, as a server would.
     fn look_at_packets(&mut self, datagram: &[u8]) -> Result<(), Signature> {
-        let mut rest = datagram;
-        for _ in 0..PACKETS_MAX {
-            let Some(header) = packet::read(rest) else { break };
-            let Some(end) = header.end else { break };
-            if let (true, Version::Known(salt)) = (header.is_initial, header.version) {
-                self.open(salt, &header, &rest[..end])?;
+        for (header, packet) in packet::each(datagram) {
+            if let (true, Version::Known(salt), Some(_)) = (header.is_initial, header.version, header.end) {
+                self.open(salt, &header, packet)?;
             }
-            rest = &rest[end..];
         }
         Ok(())
     }

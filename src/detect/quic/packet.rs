@@ -7,6 +7,8 @@ use crate::detect::reader::Reader;
 const ID_MAX: usize = 20;
 /// A client's first datagram is at least that long (RFC 9000 §14.1).
 const FIRST_MIN: usize = 1200;
+/// How many packets of one datagram are looked at.
+const PACKETS_MAX: usize = 8;
 /// A client's first destination has 8 bytes and more (RFC 9000 §7.2).
 const FIRST_ID_MIN: usize = 8;
 
@@ -32,10 +34,27 @@ pub(super) enum Version {
 }
 
 impl Header<'_> {
+    /// Of a version that can be opened the destination may be short: not every server refuses that.
     pub fn may_be_first(&self, datagram: usize) -> bool {
-        let kind = self.version == Version::Unknown || self.is_initial;
-        kind && datagram >= FIRST_MIN && self.destination.len() >= FIRST_ID_MIN
+        let kind = match self.version {
+            Version::Known(_) => self.is_initial,
+            Version::Unknown => self.destination.len() >= FIRST_ID_MIN,
+        };
+        kind && datagram >= FIRST_MIN
     }
+}
+
+/// The packets of a datagram, one behind the other (RFC 9000 §12.2), each with its bytes; as far as their ends are known,
+/// and not more than are looked at.
+pub(super) fn each(datagram: &[u8]) -> impl Iterator<Item = (Header<'_>, &[u8])> {
+    let mut rest = datagram;
+    let next = move || {
+        let header = read(rest)?;
+        let (packet, behind) = rest.split_at_checked(header.end.unwrap_or(rest.len()))?;
+        rest = behind;
+        Some((header, packet))
+    };
+    std::iter::from_fn(next).take(PACKETS_MAX)
 }
 
 /// `None`: no long header of any QUIC.

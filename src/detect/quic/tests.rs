@@ -107,6 +107,17 @@ fn pieces_in_one_packet_may_come_shuffled_with_padding_and_pings_between() {
 }
 
 #[test]
+fn a_first_packet_is_read_behind_others_and_with_a_short_destination() {
+    // 0-RTT that nobody can open, for the same destination.
+    let early = [&[0xd0, 0, 0, 0, 1, 8][..], &sealed::DESTINATION, &[0, 30], &[7; 30]].concat();
+    let behind = [&early, &initial(1, 0, &crypto(0, &hello("www.example.fr")))[..]].concat();
+    assert_eq!(done(detect_datagram(&behind)).sni, crate::detect::tests::name("www.example.fr"));
+    // Not every server refuses a destination that is too short.
+    let short = [&[0xc0, 0, 0, 0, 1, 1, 9, 0, 0, 0x44, 0x9c][..], &[0; 1189]].concat();
+    assert!(crate::detect::begins_quic(&short));
+}
+
+#[test]
 fn a_stream_that_says_two_things_in_one_place_is_a_fault() {
     let hello = hello("www.example.fr");
     let other = hello.iter().map(|b| b ^ 1).collect::<Vec<u8>>();

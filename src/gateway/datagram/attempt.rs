@@ -74,20 +74,21 @@ impl Attempt {
         drop(self.reply().failed(&self.access, failure, failure.ending()));
     }
 
-    /// Reaches the origin and relays until the flow is over; `first` was the answer of policy so far.
+    /// Reaches the origin and relays until the flow is over; `first` was the answer of policy so far, `farewell` is what
+    /// the client is told if nobody is there.
     pub async fn pass(
         mut self,
         first: Judgement,
         signature: Signature,
         relay: Arc<DatagramRelay>,
-        (ends, door): (Ends, Arc<DivertedDoor>),
+        (ends, door, farewell): (Ends, Arc<DivertedDoor>, Option<Vec<u8>>),
     ) {
+        let say_farewell = || farewell.as_ref().is_some_and(|farewell| ends.say(&door, farewell));
         // What comes before the relay is large and short, and has its memory apart.
         let reached = Box::pin(self.reach(first, &signature)).await;
         let Some((origin, permit, mut intents)) = reached else {
-            if let Some(beginning) = relay.end(RelayEnd::Complete, true) {
-                ends.turn_down(&door, &beginning);
-            }
+            relay.end(RelayEnd::Complete, true);
+            say_farewell();
             return;
         };
         METRICS.accesses_tunnelled.add(1);
@@ -96,6 +97,11 @@ impl Attempt {
         drop(self);
         let counts = intents.access.counts().clone();
         let end = relay.run(permit, origin.socket, &counts, idle, |datagram| ends.say(&door, datagram)).await;
+        if let RelayEnd::Origin(_) = end
+            && counts.down() == 0
+        {
+            say_farewell();
+        }
         intents.end(match end {
             // Nobody says goodbye in datagrams.
             RelayEnd::Idle if counts.down() > 0 => Ending::Complete,
@@ -134,7 +140,8 @@ impl Attempt {
                 let ending = no_way.ending();
                 let judgement = self.reply().wordless(&self.access, no_way);
                 intents.access.amend(|record| {
-                    let decided = access_record(&self.connection.gateway.log, &self.access, &judgement, record.connection);
+                    let decided =
+                        access_record(&self.connection.gateway.log, &self.access, &judgement, record.connection);
                     decide_anew(record, decided);
                 });
                 intents.connection.flow.finish(None, ending);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::Limits;
-use crate::detect::Fault;
+use crate::detect::{self, Fault};
 use crate::listen::DivertedDoor;
 use crate::relay::{DatagramRelay, Handed};
 use crate::tasks;
@@ -217,7 +217,8 @@ impl FlowTable {
                 hand_all(&relay, &datagrams);
                 let watch = Watch::new(signature.clone(), detector);
                 let open = Open::new(relay.clone(), attempt.access.clone(), watch);
-                let way = (ends, self.door.clone());
+                let farewell = datagrams.first().and_then(|first| detect::quic_refusal(first));
+                let way = (ends, self.door.clone(), farewell);
                 tasks::spawn("flow of datagrams", attempt.pass(judgement, signature, relay, way));
                 Stage::Open(Box::new(open))
             }
