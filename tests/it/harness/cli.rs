@@ -74,6 +74,11 @@ pub fn text<'a>(row: &'a Value, field: &str) -> &'a str {
     row.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// Whether a row bears a flag.
+pub fn has_flag(row: &Value, flag: &str) -> bool {
+    row["flags"].as_array().is_some_and(|flags| flags.iter().any(|one| one == flag))
+}
+
 /// A number of a row; 0 where it is missing or null.
 pub fn number(row: &Value, field: &str) -> u64 {
     row.get(field).and_then(Value::as_u64).unwrap_or_default()
