@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use quinn::ConnectionError;
 use quinn::TransportErrorCode;
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 use crate::harness::cli::{has_flag, number, text};
 use crate::harness::dns::NameServer;
@@ -19,7 +20,7 @@ use crate::harness::raw::RawOrigin;
 use crate::harness::school::School;
 use crate::harness::site::{POLICY, Site};
 use crate::harness::tls::Authority;
-use crate::harness::{SOON, eventually};
+use crate::harness::{SOON, eventually, tool};
 
 /// quinn sends its first packet again after that long (RFC 9002 §6.2.2): what was over before took one round trip.
 const ONE_ROUND_TRIP: Duration = Duration::from_millis(900);
@@ -35,6 +36,15 @@ struct Town {
 impl Town {
     /// `None` outside the lab, see [`Lab::enter`]. `pupils`: more keys of the client's group; `rules`: more rules.
     async fn enter(test: &str, pupils: &str, rules: &str, limits: &str) -> Option<Town> {
+        Town::enter_with(test, pupils, |site| {
+            site.write_rule("policy.toml", &format!("{}{rules}", policy(pupils)));
+            site.set("limits", limits);
+        })
+        .await
+    }
+
+    /// `change` sees the site before the gateway starts.
+    async fn enter_with(test: &str, pupils: &str, change: impl FnOnce(&mut Site)) -> Option<Town> {
         let lab = Lab::enter(&format!("quic::{test}"))?;
         let names = NameServer::start().await;
         for name in ["allowed.test", "adult.test"] {
@@ -43,12 +53,11 @@ impl Town {
         let authority = Authority::new();
         quic::serve(lab.origin.datagrams("[::]:443"), &authority, &["allowed.test", "adult.test"]);
         let mut site = Site::new(Some(names.address));
-        let policy = POLICY.replace("[groups.eleves]\n", &format!("[groups.eleves]\n{pupils}\n"));
-        site.write_rule("policy.toml", &format!("{policy}{rules}"));
+        site.write_rule("policy.toml", &policy(pupils));
         site.set("guard", &format!("allow = [\"127.0.0.0/8\", \"::1/128\", {INTERNET}]"));
         site.set("listen", "transparent_udp = [\"0.0.0.0:443\", \"[::]:443\", \"0.0.0.0:8443\"]");
         site.set("transparent", "interfaces = [\"eth-c\"]");
-        site.set("limits", limits);
+        change(&mut site);
         let gateway = Gateway::start(&mut site).await;
         for (arguments, shell) in [(&["nftables"][..], "nft -f"), (&["nftables", "--routing"], "sh -e")] {
             let file = site.folder().join("firewall");
@@ -73,6 +82,11 @@ impl Town {
     async fn assert_nothing_reached_the_origin(&self) {
         assert_eq!(counted(&self.lab.origin, 20).await, 0);
     }
+}
+
+/// More keys of the clients' group.
+fn policy(pupils: &str) -> String {
+    POLICY.replace("[groups.eleves]\n", &format!("[groups.eleves]\n{pupils}\n"))
 }
 
 fn counting(what: &str) -> String {
@@ -287,6 +301,50 @@ async fn a_site_that_speaks_no_quic_is_left_within_a_round_trip() {
     assert_eq!(text(&town.gateway.row("gone.test").await, "ending"), "origin-unreachable");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_systemd_opened_takes_and_answers_without_any_capability() {
+    let test = "a_socket_that_systemd_opened_takes_and_answers_without_any_capability";
+    if tool("setpriv").is_none() {
+        return;
+    }
+    let Some(town) = Town::enter_with(test, "http3 = true", |site| {
+        // As `Transparent=yes` of `ecluse-datagrams.socket` makes it.
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
+        socket.set_ip_transparent_v4(true).expect("this namespace is ours");
+        socket.bind(&at("0.0.0.0", 443).into()).expect("a free port");
+        site.handed = Some(socket.into());
+        site.set("listen", "transparent_udp = [\"0.0.0.0:443\"]");
+    })
+    .await
+    else {
+        return;
+    };
+    let status = std::fs::read_to_string(format!("/proc/{}/status", town.gateway.pid())).expect("a living process");
+    assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
+    assert_refused(&town.client("0.0.0.0:0"), "adult.test", at(ORIGIN_V4, 443)).await;
+    let client = town.client("0.0.0.0:0");
+    let connection = client.connect("allowed.test", at(ORIGIN_V4, 443)).await.expect("it is allowed");
+    assert_eq!(quic::echo(&connection, b"words").await, b"words");
+    let row = town.gateway.row("adult.test").await;
+    assert!(is_quic(&row, "refuse", "adultes"), "{row:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_flow_has_a_row_while_it_lasts() {
+    let test = "a_long_flow_has_a_row_while_it_lasts";
+    let change = |site: &mut Site| drop(site.set("journal", "slice_seconds = 10"));
+    let Some(town) = Town::enter_with(test, "http3 = true", change).await else { return };
+    let client = town.client("0.0.0.0:0");
+    let connection = client.connect("allowed.test", at(ORIGIN_V4, 443)).await.expect("it is allowed");
+    let row = eventually("a row of a flow that goes on", async || {
+        assert_eq!(quic::echo(&connection, b"words").await, b"words");
+        town.gateway.search(&["--host", "allowed.test"]).into_iter().next()
+    });
+    let row = row.await;
+    assert_eq!((text(&row, "ending"), number(&row, "slice")), ("continues", 0), "{row:#}");
+    assert!(number(&row, "bytes_up") > 1200 && number(&row, "bytes_down") > 1200, "{row:#}");
+}
+
 /// Pupils speak what browsers speak, and nothing else.
 const WEB_ONLY: &str = "[[rule]]\nname = \"web-seulement\"\nlabel = \"Le web seulement\"\nwho = [\"eleves\"]\n\
                         protocols = [\"!web\"]\naction = \"refuse\"\nreason = \"Le web, et rien d'autre.\"\n";
@@ -333,11 +391,16 @@ async fn hostile_datagrams_get_no_answer_and_neither_memory_nor_rows_without_bou
     let grown = town.gateway.memory_kib("VmRSS").saturating_sub(before);
     assert!(grown < 64 * 1024, "{grown} KiB more");
     town.assert_nothing_reached_the_origin().await;
-    // One row for each flow within the limit, one for the first beyond it, one that counts the rest.
+    // The device beside it notices nothing.
+    town.lab.client.run("ip addr add 10.9.0.3/24 dev eth0");
+    let neighbour = town.client("10.9.0.3:0");
+    let connection = neighbour.connect("allowed.test", at(ORIGIN_V4, 443)).await.expect("it is allowed");
+    assert_eq!(quic::echo(&connection, b"words").await, b"words");
+    // One row for each flow within the limit, one for the first beyond it, one that counts the rest; and the neighbour's.
     let (config, state) = (town.site.config(), town.site.state());
     town.gateway.stop().await;
     let rows = crate::harness::gateway::search(Some(&config), &state, &[]);
-    assert_eq!(rows.len(), 52, "{rows:#?}");
+    assert_eq!(rows.len(), 53, "{rows:#?}");
     let count: u64 = rows.iter().map(|row| number(row, "count")).sum();
     assert!(count <= all as u64 && count > 1000, "{count} of {all}: the kernel may lose some of a flood");
 }
@@ -372,10 +435,7 @@ async fn when_all_places_are_taken_the_row_accuses_nobody() {
 async fn an_answer_in_clear_says_nothing_of_http3_to_who_may_not_speak_it() {
     for (pupils, offered) in [("", Some("h2=\":443\"")), ("http3 = true", Some("h3=\":443\"; ma=86400, h2=\":443\""))] {
         let school = School::open_with(|site| {
-            site.write_rule(
-                "policy.toml",
-                &POLICY.replace("[groups.eleves]\n", &format!("[groups.eleves]\n{pupils}\n")),
-            );
+            site.write_rule("policy.toml", &policy(pupils));
         })
         .await;
         let origin = RawOrigin::listen().await;
