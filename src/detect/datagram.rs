@@ -34,6 +34,11 @@ impl Datagrams {
         self.quic.as_ref().map_or(Signature::of(Protocol::Silent), |initial| initial.conclude(fault))
     }
 
+    /// How many connections of QUIC have begun: a datagram that changes it is of another one than those before.
+    pub fn connections(&self) -> u32 {
+        self.quic.as_ref().map_or(0, |initial| initial.connections)
+    }
+
     /// The fingerprint of a QUIC client whose hello is whole.
     pub fn ja4(&self) -> Option<Ja4> {
         self.quic.as_ref()?.hello().and_then(Ja4::of_quic)

@@ -7,8 +7,8 @@ use crate::detect::reader::Reader;
 const ID_MAX: usize = 20;
 /// A client's first datagram is at least that long (RFC 9000 §14.1).
 const FIRST_MIN: usize = 1200;
-/// How many packets of one datagram are looked at.
-const PACKETS_MAX: usize = 8;
+/// More packets than any client puts into one datagram: one for each kind of keys.
+pub(super) const PACKETS_MAX: usize = 8;
 /// A client's first destination has 8 bytes and more (RFC 9000 §7.2).
 const FIRST_ID_MIN: usize = 8;
 
@@ -44,8 +44,8 @@ impl Header<'_> {
     }
 }
 
-/// The packets of a datagram, one behind the other (RFC 9000 §12.2), each with its bytes; as far as their ends are known,
-/// and not more than are looked at.
+/// The packets of a datagram, one behind the other (RFC 9000 §12.2), each with its bytes; as far as their ends are known;
+/// no more than tells that there are too many.
 pub(super) fn each(datagram: &[u8]) -> impl Iterator<Item = (Header<'_>, &[u8])> {
     let mut rest = datagram;
     let next = move || {
@@ -54,7 +54,7 @@ pub(super) fn each(datagram: &[u8]) -> impl Iterator<Item = (Header<'_>, &[u8])>
         rest = behind;
         Some((header, packet))
     };
-    std::iter::from_fn(next).take(PACKETS_MAX)
+    std::iter::from_fn(next).take(PACKETS_MAX + 1)
 }
 
 /// `None`: no long header of any QUIC.

@@ -3,14 +3,14 @@
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::access::Protocol;
+use crate::access::{Carrier, Protocol};
 use crate::detect::{self, Datagrams, Fault, Signature, Step};
 use crate::listen::DivertedDoor;
 
 use super::Ends;
 
-/// Of one flow, until it is known: a hello in two packets, each sent again, is half of it.
-const HELD_MAX_BYTES: usize = 16 * 1024;
+/// Of one flow, until it is known: as many datagrams as are waited for, of the length that they have.
+pub const HELD_MAX_BYTES: usize = 12 * 1024;
 /// How often a client is told which versions can be opened. One time is enough; datagrams get lost.
 const OFFERS_MAX: u8 = 3;
 
@@ -52,17 +52,25 @@ impl Hearing {
             }
             return Err(self);
         }
+        let before = self.detector.connections();
         let step = self.detector.look(datagram);
+        // What came before is not of the connection that is judged: it must not go on in its name.
+        if self.detector.connections() != before {
+            self.held.clear();
+        }
         let held: usize = self.held.iter().map(Bytes::len).sum();
         let fits = held + datagram.len() <= HELD_MAX_BYTES;
-        // The one that completes it may be as long as a datagram can be.
-        if fits || matches!(step, Step::Done(_)) {
-            self.held.push(Bytes::copy_from_slice(datagram));
-        }
         match step {
-            Step::Done(signature) => Ok(self.heard(signature)),
-            Step::Need if fits => Err(self),
-            Step::Need => Ok(self.conclude(Fault::TooLong)),
+            // What is known by itself may be as long as a datagram can be.
+            Step::Done(signature) if fits || signature.protocol.carrier() != Carrier::Quic => {
+                self.held.push(Bytes::copy_from_slice(datagram));
+                Ok(self.heard(signature))
+            }
+            Step::Need if fits => {
+                self.held.push(Bytes::copy_from_slice(datagram));
+                Err(self)
+            }
+            Step::Done(_) | Step::Need => Ok(self.conclude(Fault::TooLong)),
         }
     }
 

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use crate::access::Carrier;
 use crate::detect::{self, Datagrams, Signature, Step};
 
+use super::hearing::HELD_MAX_BYTES;
+
 /// The beginning of a flow.
 #[derive(Debug)]
 pub struct Watch {
@@ -32,6 +34,8 @@ pub enum Watched {
 
 impl Watch {
     pub fn new(signature: Signature, detector: Datagrams) -> Self {
+        // What a faulty beginning has left is of no use.
+        let detector = if signature.fault.is_some() { Datagrams::default() } else { detector };
         Watch { signature, detector, held: Vec::new() }
     }
 
@@ -44,23 +48,37 @@ impl Watch {
             return Watched::Same(Vec::new());
         }
         if !self.is_quic() {
-            return Watched::Another([Bytes::copy_from_slice(datagram)].into());
+            return self.another(datagram);
         }
         if detect::quic_version_negotiation(datagram).is_some() {
             return Watched::Foreign;
         }
-        match self.detector.look(datagram) {
-            // Bounded by the detector, which has an answer after a few.
-            Step::Need => {
+        if self.signature.fault.is_some() {
+            // Refused whatever it is; only one that names itself in one datagram is another.
+            return match detect::detect_datagram(datagram) {
+                Step::Done(signature) if signature.fault.is_none() => self.another(datagram),
+                _ => Watched::Same(Vec::new()),
+            };
+        }
+        let before = self.detector.connections();
+        let step = self.detector.look(datagram);
+        if self.detector.connections() != before {
+            self.held.clear();
+        }
+        let held: usize = self.held.iter().map(Bytes::len).sum();
+        match step {
+            Step::Need if held + datagram.len() <= HELD_MAX_BYTES => {
                 self.held.push(Bytes::copy_from_slice(datagram));
                 Watched::Held
             }
             Step::Done(signature) if signature == self.signature => Watched::Same(std::mem::take(&mut self.held)),
-            Step::Done(_) => {
-                let mut others = std::mem::take(&mut self.held);
-                others.push(Bytes::copy_from_slice(datagram));
-                Watched::Another(others)
-            }
+            Step::Done(_) | Step::Need => self.another(datagram),
         }
+    }
+
+    fn another(&mut self, datagram: &[u8]) -> Watched {
+        let mut others = std::mem::take(&mut self.held);
+        others.push(Bytes::copy_from_slice(datagram));
+        Watched::Another(others)
     }
 }
