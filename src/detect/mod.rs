@@ -52,6 +52,13 @@ mod xmpp;
 #[cfg(test)]
 mod tests;
 
+/// Packets of QUIC clients, for tests of what looks at them.
+#[cfg(test)]
+pub(crate) mod quic_clients {
+    pub(crate) use super::quic::tests::sealed::{crypto, initial};
+    pub(crate) use super::quic::tests::{hello, short_initial};
+}
+
 use crate::access::Protocol;
 use guess::Guess;
 use readers::{Readers, read};

@@ -121,6 +121,13 @@ impl<'a> Reply<'a> {
         self.fail_with_row(access, judgement, failure, ending)
     }
 
+    /// The same for who is shown no page.
+    pub fn failed_wordless(&self, access: &Access, failure: Failure) {
+        METRICS.accesses_failed.add(1);
+        let judgement = self.own_judgement(access, ActionTaken::Nothing, RULE_FAILURE);
+        self.row_of_failure(access, judgement, failure, failure.ending());
+    }
+
     fn fail_with_row(
         &self,
         access: &Access,
@@ -128,10 +135,16 @@ impl<'a> Reply<'a> {
         failure: Failure,
         ending: Ending,
     ) -> Response<ReplyBody> {
+        let reference = self.row_of_failure(access, judgement, failure, ending);
+        self.error_page(access, Failed { failure, reference })
+    }
+
+    /// Writes the row, or counts it with its like.
+    fn row_of_failure(&self, access: &Access, judgement: Judgement, failure: Failure, ending: Ending) -> Reference {
         let client = access.client.address;
         let begin = |reference| self.begin_repeats(access, &judgement, failure, reference);
         if let Some(reference) = self.gateway.repeats.again(client, failure, begin) {
-            return self.error_page(access, Failed { failure, reference });
+            return reference;
         }
         let reference = judgement.reference.unwrap_or_else(judge::new_reference);
         let status = failure.status().as_u16();
@@ -139,7 +152,7 @@ impl<'a> Reply<'a> {
             self.gateway.repeats.first(client, failure, reference);
         }
         self.write_row(access, &judgement, &Outcome { status: Some(status), ..Outcome::ended(ending) });
-        self.error_page(access, Failed { failure, reference })
+        reference
     }
 
     /// Opens the row that counts what a client repeats within a minute.

@@ -131,4 +131,4 @@ fn signature(hello: ClientHello<'_>) -> Signature {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

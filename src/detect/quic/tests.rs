@@ -8,7 +8,7 @@ use crate::detect::{Datagrams, detect_datagram};
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
-pub(super) mod sealed {
+pub(crate) mod sealed {
     use super::*;
 
     pub const DESTINATION: [u8; 8] = *b"\x83\x94\xc8\xf0\x3e\x51\x57\x08";
@@ -55,7 +55,7 @@ pub(super) mod sealed {
 
 use sealed::{crypto, initial};
 
-fn hello(host: &str) -> Vec<u8> {
+pub(crate) fn hello(host: &str) -> Vec<u8> {
     message(&body(&[server_name(host), alpn(&["h3"])]))
 }
 
@@ -118,7 +118,7 @@ fn a_first_packet_is_read_behind_others_and_with_a_short_destination() {
 }
 
 /// An Initial packet of a client of version 1 for another destination, short enough to stand before others.
-fn short_initial(destination: &[u8], frames: &[u8]) -> Vec<u8> {
+pub(crate) fn short_initial(destination: &[u8], frames: &[u8]) -> Vec<u8> {
     let keys = Keys::derive(keys::Salt::V1, destination, Sender::Client).unwrap();
     let length = (1 + frames.len() + 16) as u16 | 0x4000;
     let header = [&[0xc0, 0, 0, 0, 1, destination.len() as u8][..], destination, &[0, 0], &length.to_be_bytes(), &[0]];

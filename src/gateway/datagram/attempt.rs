@@ -71,7 +71,7 @@ impl Attempt {
 
     /// It is one too many: a row that counts it with its like.
     pub fn turn_away(&self, failure: Failure) {
-        drop(self.reply().failed(&self.access, failure, failure.ending()));
+        self.reply().failed_wordless(&self.access, failure);
     }
 
     /// Reaches the origin and relays until the flow is over; `first` was the answer of policy so far, `farewell` is what
