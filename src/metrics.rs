@@ -76,6 +76,8 @@ figures! {
     connections_accepted: Counter,
     /// Client connections open now.
     connections_open: Gauge,
+    /// Flows of datagrams that are known now, refused ones too.
+    datagram_flows: Gauge,
     /// Seconds in which idle clients were asked to leave because nearly all places were taken.
     places_wanted: Counter,
     /// Accesses by what was answered.

@@ -72,6 +72,8 @@ pub const BODY_IDLE_MS: u64 = 300_000;
 pub const PACE_MS: u64 = 60_000;
 /// Push channels of tablets send a sign of life every 15 to 29 minutes.
 pub const TUNNEL_IDLE_MS: u64 = 3_600_000;
+/// Two minutes are the least that applications over UDP count on (RFC 4787 §4.3); browsers give up QUIC after 30 s.
+pub const DATAGRAM_IDLE_MS: u64 = 120_000;
 /// Two lost SYNs (1 s, 2 s, 4 s) and what a browser waits.
 pub const DIAL_MS: u64 = 10_000;
 /// A browser that asked for a tunnel speaks at once; who waits for the other side first has a protocol of its own.
