@@ -76,6 +76,8 @@ figures! {
     connections_accepted: Counter,
     /// Client connections open now.
     connections_open: Gauge,
+    /// Flows of datagrams that are known now, refused ones too.
+    datagram_flows: Gauge,
     /// Seconds in which idle clients were asked to leave because nearly all places were taken.
     places_wanted: Counter,
     /// Accesses by what was answered.
@@ -101,6 +103,8 @@ figures! {
     gaps: Counter,
     /// Rows acknowledged by the store.
     rows_shipped: Counter,
+    /// Rows that the store had acknowledged and had not: they were sent again.
+    rows_found_missing: Counter,
     /// Attempts to ship a batch that failed and are tried again.
     ship_retries: Counter,
     /// Rows in the journal that the store has not acknowledged.

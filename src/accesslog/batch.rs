@@ -315,6 +315,27 @@ impl Cutter {
         segments
     }
 
+    /// The rows of a segment that the store was sent and still keeps.
+    pub(super) fn rows_kept(
+        &self,
+        (segment, extent): (u32, Extent),
+        dates: Dates,
+        now: Timestamp,
+    ) -> Result<Vec<Row>, ShipError> {
+        // What was strange when the segment was begun is in quarantine; what expires within two days may be gone.
+        let opened = self.reading.header(segment)?.map_or(now, |(header, _)| header.opened);
+        let soon = now.plus(Duration::from_secs(2 * 86_400));
+        let (stream, mut rows) = (self.reading.stream, Vec::new());
+        self.reading.read(&[(segment, extent)], Place { segment, offset: 0 }, &mut |met| {
+            if let (Kind::Completion, Some((key, record))) = (met.kind, split_record(met.payload)) {
+                rows.extend(self.row(key, record));
+            }
+            ControlFlow::Continue(())
+        })?;
+        rows.retain(|row| [opened, soon].iter().all(|at| dates.keep(stream, row.start(), *at)));
+        Ok(rows)
+    }
+
     /// Seals every segment that nobody writes any more and that was shipped whole, oldest first.
     pub(super) fn seal(&mut self, proofs: &Proofs, extents: &[(u32, Extent)]) -> Result<(), ShipError> {
         let state = self.ledger.state();

@@ -53,6 +53,9 @@ pub enum ShipError {
     Nameless(PathBuf),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The last copy of these rows is not deleted.
+    #[error("whether the store has what it acknowledged cannot be told, and the journal keeps it: {0}")]
+    Unconfirmed(StoreError),
     /// What was shipped has no root yet, and stays in the journal.
     #[error(transparent)]
     Proof(#[from] ProofError),

@@ -57,6 +57,8 @@ pub struct ShipSettings {
     pub batch_rows: usize,
     /// How long an acknowledged segment is kept.
     pub keep: Duration,
+    /// Whether the store is asked for the rows of a segment before that is deleted.
+    pub confirm: bool,
     /// First and longest pause before a batch is sent again; each pause is doubled, with jitter.
     pub retry_first: Duration,
     pub retry_longest: Duration,
@@ -81,6 +83,7 @@ impl ShipSettings {
                 interval: server.batch,
                 batch_rows: server.batch_rows,
                 keep: server.keep,
+                confirm: true,
                 dates,
                 ..ShipSettings::default()
             },
@@ -104,6 +107,7 @@ impl Default for ShipSettings {
             batch_rows: 20_000,
             // The embedded store lies on the same disk: a second copy there protects from nothing.
             keep: Duration::ZERO,
+            confirm: false,
             retry_first: Duration::from_millis(200),
             retry_longest: Duration::from_secs(30),
             dates: Dates::default(),

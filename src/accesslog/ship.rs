@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use self::dead::DeadLanes;
+use self::forget::{Forgotten, forget};
 use self::send::{Patience, Sent, send};
 use super::batch::Cutter;
 use super::compress::Compressor;
@@ -28,6 +29,7 @@ use crate::metrics::METRICS;
 use crate::store::RecordStore;
 
 pub(super) mod dead;
+mod forget;
 pub(super) mod send;
 
 /// How often the spool is searched for lanes that nobody holds.
@@ -265,26 +267,13 @@ async fn turn<S: RecordStore>(
             result = Err(error);
         }
     }
-    let (now, keep, is_proven) = (clock.now(), settings.keep, settings.proofs.is_some());
-    let forgotten;
-    (cutter, forgotten) = blocking(move || {
-        let mut forgotten = Vec::new();
-        for segment in cutter.forgettable(&extents, now, keep) {
-            if is_proven && segment > cutter.sealed() {
-                break;
-            }
-            match cutter.forget(segment) {
-                Ok(bytes) => forgotten.push((segment, bytes)),
-                Err(error) => {
-                    tracing::warn!(%error, segment, "a shipped segment could not be deleted");
-                    break;
-                }
-            }
-        }
-        (cutter, forgotten)
-    })
-    .await;
-    Turn { cutter, rows, forgotten, result }
+    let Forgotten { cutter, segments, result: more } = forget(cutter, &extents, store, settings, clock.now()).await;
+    match (&result, more) {
+        (Ok(_), Err(error)) => result = Err(error),
+        (Ok(ControlFlow::Break(())), Ok(true)) => result = Ok(ControlFlow::Continue(())),
+        _ => {}
+    }
+    Turn { cutter, rows, forgotten: segments, result }
 }
 
 /// Runs what touches the disk beside the runtime. A panic there goes on here.

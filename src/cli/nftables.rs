@@ -17,7 +17,7 @@ const MARK: u32 = 3130;
 /// Print what brings connections to the transparent doors, for `nft -f -`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct NftablesArgs {
-    /// Print the policy routing of `mode = "tproxy"` instead, for `sh`.
+    /// Print the policy routing of `mode = "tproxy"` and of the doors for datagrams instead, for `sh`.
     #[arg(long)]
     pub routing: bool,
 }
@@ -44,7 +44,7 @@ pub fn run(args: &NftablesArgs, config: Option<&Path>, state: Option<&Path>) -> 
 /// What brings connections here, as a file of nftables; or what is missing in the configuration.
 fn rules(config: &Config) -> Result<String, String> {
     let (listen, transparent) = (&config.listen, &config.transparent);
-    if listen.transparent_http.is_empty() && listen.transparent_tls.is_empty() {
+    if listen.transparent_http.is_empty() && listen.transparent_tls.is_empty() && listen.transparent_udp.is_empty() {
         return Err(
             "no transparent door is open\n  help: set `transparent_http` and `transparent_tls` in `[listen]`, as in \
              [\"0.0.0.0:3129\", \"[::]:3129\"]"
@@ -71,11 +71,15 @@ fn rules(config: &Config) -> Result<String, String> {
         transparent.interfaces.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
     );
     match transparent.mode {
+        _ if doors(config).is_empty() => {}
         Divert::Redirect => redirect(&mut text, config),
         Divert::Tproxy => tproxy(&mut text, config),
     }
+    if !listen.transparent_udp.is_empty() {
+        datagrams(&mut text, config);
+    }
     text.push_str(
-        "\n\t# QUIC is not seen by a door for TCP: a browser that is told so at once falls back to TCP.\n\
+        "\n\t# QUIC that no door takes: a browser that is told so at once falls back to TCP.\n\
          \tchain quic {\n\
          \t\ttype filter hook forward priority filter; policy accept;\n\
          \t\tiifname @clients udp dport 443 reject\n\
@@ -83,6 +87,28 @@ fn rules(config: &Config) -> Result<String, String> {
          }\n",
     );
     Ok(text)
+}
+
+/// By TPROXY, whatever brings the rest: connection tracking does not tell where a redirected datagram was to go.
+fn datagrams(text: &mut String, config: &Config) {
+    text.push_str(
+        "\n\t# To the very port that the clients dial: answers leave from there.\n\
+         \tchain datagrams {\n\
+         \t\ttype filter hook prerouting priority mangle; policy accept;\n",
+    );
+    leave_alone(text, config);
+    for door in &config.listen.transparent_udp {
+        bring(text, &format!("udp dport {}", door.port()), *door);
+    }
+    text.push_str("\t}\n");
+}
+
+/// One line of TPROXY.
+fn bring(text: &mut String, match_: &str, door: SocketAddr) {
+    let family = if door.is_ipv4() { "ip" } else { "ip6" };
+    let to = if door.ip().is_unspecified() { format!(":{}", door.port()) } else { door.to_string() };
+    let proto = nfproto(door);
+    let _ = writeln!(text, "\t\tmeta nfproto {proto} {match_} tproxy {family} to {to} meta mark set {MARK} accept");
 }
 
 fn redirect(text: &mut String, config: &Config) {
@@ -112,10 +138,7 @@ fn tproxy(text: &mut String, config: &Config) {
     );
     leave_alone(text, config);
     for (match_, door) in doors(config) {
-        let family = if door.is_ipv4() { "ip" } else { "ip6" };
-        let to = if door.ip().is_unspecified() { format!(":{}", door.port()) } else { door.to_string() };
-        let proto = nfproto(door);
-        let _ = writeln!(text, "\t\tmeta nfproto {proto} {match_} tproxy {family} to {to} meta mark set {MARK} accept");
+        bring(text, match_, door);
     }
     text.push_str("\t}\n");
 }
@@ -148,7 +171,7 @@ fn nfproto(door: SocketAddr) -> &'static str {
 fn routing(config: &Config) -> String {
     let mut text =
         String::from("# Policy routing for Écluse. Made by `ecluse nftables --routing`; run with `sh`, as root.\n");
-    if config.transparent.mode == Divert::Redirect {
+    if config.transparent.mode == Divert::Redirect && config.listen.transparent_udp.is_empty() {
         text.push_str("# `mode = \"redirect\"` in [transparent] takes none.\n");
         return text;
     }
@@ -170,6 +193,8 @@ mod tests {
     const DOORS: &str = "[listen]\ntransparent_http = [\"0.0.0.0:3129\", \"[::]:3129\"]\n\
                          transparent_tls = [\"0.0.0.0:3130\", \"[::]:3130\"]\n";
 
+    const DATAGRAMS: &str = "transparent_udp = [\"0.0.0.0:443\", \"[::]:443\"]\n";
+
     fn config(text: &str) -> Config {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ecluse.toml");
@@ -186,6 +211,9 @@ mod tests {
             let config = config(&format!("{DOORS}[transparent]\nmode = \"{mode}\"\ninterfaces = [\"eth1\"]"));
             assert_eq!(rules(&config).unwrap(), template, "{mode}");
         }
+        let config_of_all = config(&format!("{DOORS}{DATAGRAMS}[transparent]\ninterfaces = [\"eth1\"]"));
+        assert_eq!(rules(&config_of_all).unwrap(), include_str!("../../systemd/ecluse-datagrams.nft"));
+        assert_eq!(routing(&config_of_all), include_str!("../../systemd/ecluse-tproxy-routing.sh"));
         let config = config(&format!("{DOORS}[transparent]\nmode = \"tproxy\""));
         assert_eq!(routing(&config), include_str!("../../systemd/ecluse-tproxy-routing.sh"));
     }
@@ -214,5 +242,13 @@ mod tests {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
         assert!(!text.contains("ipv6"), "no door is open for it:\n{text}");
+        let text = rules(&config(
+            "[listen]\ntransparent_udp = [\"0.0.0.0:8443\"]\n[transparent]\ninterfaces = [\"eth1\"]\n\
+             except = [\"10.131.0.0/16\"]",
+        ))
+        .unwrap();
+        let brought = "meta nfproto ipv4 udp dport 8443 tproxy ip to :8443 meta mark set 3130 accept";
+        assert!(text.contains(brought) && text.contains("ip daddr 10.131.0.0/16 return"), "{text}");
+        assert!(!text.contains("redirect") && !text.contains("tcp"), "no door is open for TCP:\n{text}");
     }
 }

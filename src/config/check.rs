@@ -35,7 +35,9 @@ as_written! {
         code: String, name: String, contact: String, data_protection_officer: String, head: String,
     }
     pub(super) struct WrittenGateway { name: String, }
-    pub(super) struct WrittenListen { explicit: Texts, transparent_http: Texts, transparent_tls: Texts, dns: Texts, }
+    pub(super) struct WrittenListen {
+        explicit: Texts, transparent_http: Texts, transparent_tls: Texts, transparent_udp: Texts, dns: Texts,
+    }
     pub(super) struct WrittenTransparent {
         mode: String, interfaces: Texts, except: Texts, origin_mismatch: String, keep_client_address: bool,
         silence_ms: u64,
@@ -60,7 +62,7 @@ as_written! {
     pub(super) struct WrittenPersons { recipients: Texts, }
     pub(super) struct WrittenLimits {
         header_ms: u64, header_bytes: u64, header_fields: u64, keep_alive_ms: u64, body_idle_ms: u64,
-        pace_ms: u64, tunnel_idle_ms: u64, dial_ms: u64, detect_ms: u64, flows: u64, connections_per_client: u64,
+        pace_ms: u64, tunnel_idle_ms: u64, datagram_idle_ms: u64, dial_ms: u64, detect_ms: u64, flows: u64, connections_per_client: u64,
         requests_per_second: u64, request_burst: u64, drain_ms: u64,
     }
     pub(super) struct WrittenGuard { allow: Texts, refuse: Texts, }
@@ -209,7 +211,8 @@ impl Check<'_> {
         let transparent_http = self.doors(value(written.transparent_http), &explicit);
         let taken = [explicit.as_slice(), &transparent_http].concat();
         let transparent_tls = self.doors(value(written.transparent_tls), &taken);
-        Listen { explicit, transparent_http, transparent_tls, dns }
+        let transparent_udp = self.doors(value(written.transparent_udp), &dns);
+        Listen { explicit, transparent_http, transparent_tls, transparent_udp, dns }
     }
 
     fn doors(&mut self, texts: Texts, taken: &[SocketAddr]) -> Vec<SocketAddr> {
@@ -341,6 +344,7 @@ impl Check<'_> {
             body_idle: self.millis(&w.body_idle_ms, default::BODY_IDLE_MS, 1_000..=24 * HOUR_MS),
             pace: self.millis(&w.pace_ms, default::PACE_MS, 100..=HOUR_MS),
             tunnel_idle: self.millis(&w.tunnel_idle_ms, default::TUNNEL_IDLE_MS, 1_000..=24 * HOUR_MS),
+            datagram_idle: self.millis(&w.datagram_idle_ms, default::DATAGRAM_IDLE_MS, 1_000..=24 * HOUR_MS),
             dial: self.millis(&w.dial_ms, default::DIAL_MS, 100..=120_000),
             detect: self.millis(&w.detect_ms, default::DETECT_MS, 10..=60_000),
             flows: self.size(&w.flows, default::FLOWS, 1..=1_000_000),

@@ -52,7 +52,7 @@ pub const STORE_ANSWER_MS: u64 = 60_000;
 pub const STORE_BATCH_ROWS: u64 = 20_000;
 /// What somebody looks for in the centre is found after this time at most; 133 colleges then make four inserts a second.
 pub const STORE_BATCH_SECONDS: u64 = 30;
-/// Time for somebody to notice that the server lost a part, and to have it sent again (`ecluse store reconcile`).
+/// Time for a server to lose what it had, and for it to be missed: each segment is looked for before it is deleted.
 pub const STORE_KEEP_HOURS: u64 = 7 * 24;
 /// Six months: CNIL 2021-122 asks for 6 to 12; visits are the more intrusive of the two streams.
 pub const ACCESSES_DAYS: u64 = 183;
@@ -72,6 +72,8 @@ pub const BODY_IDLE_MS: u64 = 300_000;
 pub const PACE_MS: u64 = 60_000;
 /// Push channels of tablets send a sign of life every 15 to 29 minutes.
 pub const TUNNEL_IDLE_MS: u64 = 3_600_000;
+/// Two minutes are the least that applications over UDP count on (RFC 4787 §4.3); browsers give up QUIC after 30 s.
+pub const DATAGRAM_IDLE_MS: u64 = 120_000;
 /// Two lost SYNs (1 s, 2 s, 4 s) and what a browser waits.
 pub const DIAL_MS: u64 = 10_000;
 /// A browser that asked for a tunnel speaks at once; who waits for the other side first has a protocol of its own.

@@ -85,6 +85,8 @@ pub struct Listen {
     pub transparent_http: Vec<SocketAddr>,
     /// Where it brings all others. Empty: nowhere.
     pub transparent_tls: Vec<SocketAddr>,
+    /// Where it brings datagrams to the very same ports. Empty: nowhere.
+    pub transparent_udp: Vec<SocketAddr>,
     /// Where our DNS answers, by datagrams and streams. Empty: nowhere.
     pub dns: Vec<SocketAddr>,
 }
@@ -299,6 +301,8 @@ pub struct Limits {
     /// While we wait for a client to send a body or to take an answer, 1 KiB must move in this time.
     pub pace: Duration,
     pub tunnel_idle: Duration,
+    /// A flow of datagrams has no end: without any for so long it is over.
+    pub datagram_idle: Duration,
     pub dial: Duration,
     /// The first bytes of a tunnel: after this time the client counts as silent.
     pub detect: Duration,

@@ -34,10 +34,20 @@ impl Datagrams {
         self.quic.as_ref().map_or(Signature::of(Protocol::Silent), |initial| initial.conclude(fault))
     }
 
+    /// How many connections of QUIC have begun: a datagram that changes it is of another one than those before.
+    pub fn connections(&self) -> u32 {
+        self.quic.as_ref().map_or(0, |initial| initial.connections)
+    }
+
     /// The fingerprint of a QUIC client whose hello is whole.
     pub fn ja4(&self) -> Option<Ja4> {
         self.quic.as_ref()?.hello().and_then(Ja4::of_quic)
     }
+}
+
+/// Whether a datagram begins a connection of QUIC: any version's, a client's first packet.
+pub fn begins_quic(datagram: &[u8]) -> bool {
+    quic::is_first(datagram)
 }
 
 /// Classifies a flow by its first datagram alone.

@@ -52,15 +52,23 @@ mod xmpp;
 #[cfg(test)]
 mod tests;
 
+/// Packets of QUIC clients, for tests of what looks at them.
+#[cfg(test)]
+pub(crate) mod quic_clients {
+    pub(crate) use super::quic::tests::sealed::{crypto, initial};
+    pub(crate) use super::quic::tests::{hello, short_initial};
+}
+
 use crate::access::Protocol;
 use guess::Guess;
 use readers::{Readers, read};
 
-pub use datagram::{Datagrams, detect_datagram};
+pub use datagram::{Datagrams, begins_quic, detect_datagram};
 pub use first_bytes::{Detected, Stop, read_first_bytes};
 pub use http1::protocol_of_request;
 pub use ja4::Ja4;
 pub use prefixed::Prefixed;
+pub use quic::{refusal as quic_refusal, version_negotiation as quic_version_negotiation};
 pub use signature::{Alpn, AlpnSet, Ech, Fault, Signature, TlsVersion};
 
 /// No beginning is looked at any further: 64 KiB, the longest ClientHello that servers accept and more than any sends.

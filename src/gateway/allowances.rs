@@ -13,7 +13,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::time::Instant;
 
 use crate::config::Limits;
-use crate::metrics::METRICS;
+use crate::metrics::{Gauge, METRICS};
 
 /// Clients that are remembered at once. A school has a few thousand addresses; beyond that, newcomers share one.
 const CLIENTS_MAX: usize = 65_536;
@@ -23,8 +23,10 @@ const SURPLUS_MAX: usize = 64;
 const REMEMBERED: Duration = Duration::from_secs(120);
 
 /// All clients' allowances.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Allowances {
+    /// Tells how many there are.
+    gauge: &'static Gauge,
     clients: Mutex<HashMap<IpAddr, Arc<Allowance>>>,
     /// Connections of all clients.
     open: Arc<AtomicUsize>,
@@ -57,6 +59,7 @@ pub enum Standing {
 #[derive(Debug)]
 pub struct Taken {
     allowance: Arc<Allowance>,
+    gauge: &'static Gauge,
     counted: Counted,
     pub standing: Standing,
 }
@@ -74,10 +77,22 @@ pub fn count_up_to(count: &AtomicUsize, most: usize) -> bool {
     count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < most).then_some(n + 1)).is_ok()
 }
 
+impl Default for Allowances {
+    fn default() -> Self {
+        Allowances::told_by(&METRICS.connections_open)
+    }
+}
+
 impl Allowances {
+    /// For connections of another kind, which have places of their own.
+    pub fn told_by(gauge: &'static Gauge) -> Self {
+        Allowances { gauge, clients: Mutex::default(), open: Arc::default(), surplus: Arc::default() }
+    }
+
     /// Counts a new connection. One that is beyond a limit takes no place: it stays for its answer, among few.
     pub fn take(&self, client: IpAddr, limits: &Limits) -> Taken {
-        METRICS.connections_open.up();
+        let gauge = self.gauge;
+        gauge.up();
         let allowance = self.of(client, limits);
         let per_client = limits.connections_per_client.min((limits.flows / 2).max(1));
         let beyond = if !count_up_to(&allowance.connections, per_client) {
@@ -89,12 +104,12 @@ impl Allowances {
             None
         };
         let Some(standing) = beyond else {
-            return Taken { allowance, counted: Counted::Place(self.open.clone()), standing: Standing::Within };
+            return Taken { allowance, gauge, counted: Counted::Place(self.open.clone()), standing: Standing::Within };
         };
         if count_up_to(&self.surplus, SURPLUS_MAX) {
-            Taken { allowance, counted: Counted::Surplus(self.surplus.clone()), standing }
+            Taken { allowance, gauge, counted: Counted::Surplus(self.surplus.clone()), standing }
         } else {
-            Taken { allowance, counted: Counted::Not, standing: Standing::FarOver }
+            Taken { allowance, gauge, counted: Counted::Not, standing: Standing::FarOver }
         }
     }
 
@@ -143,7 +158,7 @@ impl Taken {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        METRICS.connections_open.down();
+        self.gauge.down();
         *self.allowance.left.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         match &self.counted {
             Counted::Place(open) => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
+use ::http::header::{ALT_SVC, HOST, HeaderValue, TRANSFER_ENCODING};
 use ::http::{Request, Response, StatusCode, Uri, Version, request};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -23,7 +23,7 @@ use super::record::{Judgement, access_record};
 use super::reply::{Failed, end_failed};
 use super::upgrade::{self, ClientUpgrade};
 use super::way::{NoWay, Via, Way};
-use super::{Snapshot, headers, intent, judge, origin_head, reach, record, way};
+use super::{Snapshot, alt_svc, headers, intent, judge, origin_head, reach, record, way};
 
 /// RFC 9110 §4.2.1.
 pub const HTTP_PORT: u16 = 80;
@@ -221,7 +221,7 @@ async fn send(
             }
             _ => {
                 METRICS.accesses_forwarded.add(1);
-                Ok(incoming(connection, response, link, flow, stall))
+                Ok(incoming((connection, snapshot), response, link, flow, stall))
             }
         },
         Err(SendError::NotSent(request)) => {
@@ -245,7 +245,7 @@ async fn send(
 
 /// The response on its way to the client. When it has been passed on whole, its link may serve the next request.
 fn incoming(
-    connection: &Arc<ClientConnection>,
+    (connection, snapshot): (&Arc<ClientConnection>, &Snapshot),
     response: Response<Incoming>,
     link: Link,
     flow: AccessFlow,
@@ -253,6 +253,9 @@ fn incoming(
 ) -> Response<ReplyBody> {
     let (mut head, body) = response.into_parts();
     origin_head::outward(&mut head, &connection.gateway.via);
+    if head.headers.contains_key(ALT_SVC) && !snapshot.rules.name_limits(&connection.identify(snapshot)).quic {
+        alt_svc::remove_quic(&mut head.headers);
+    }
     let status = head.status.as_u16();
     let on_complete: OnComplete = {
         let origins = connection.origins.clone();

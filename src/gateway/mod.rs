@@ -10,6 +10,7 @@
 //! Type to read first: [`Gateway`].
 
 mod allowances;
+mod alt_svc;
 pub mod answer;
 mod asking;
 mod body;
@@ -18,6 +19,7 @@ mod client_row;
 mod connection;
 pub mod control;
 mod counted;
+mod datagram;
 mod dns;
 mod expectation;
 mod flows;
@@ -52,7 +54,7 @@ use crate::access::{Ending, Timestamp};
 use crate::accesslog::AccessLog;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::listen::{DatagramDoor, Listener, ListenerKind};
+use crate::listen::{DatagramDoor, DivertedDoor, Listener, ListenerKind};
 use crate::metrics::METRICS;
 use crate::origin::{Guard, Memory, Parent, Resolver};
 use crate::policy::Ruleset;
@@ -88,6 +90,8 @@ pub struct Gateway {
     accesses: Arc<AccessFlows>,
     connections: Arc<ConnectionFlows>,
     allowances: Allowances,
+    /// Of flows of datagrams, which anybody can begin under any address: they take no connection's place.
+    datagram_allowances: Allowances,
     idle_links: Arc<IdleLinks>,
     repeats: Repeats,
     names: NameGuard,
@@ -113,6 +117,7 @@ impl Gateway {
             accesses: AccessFlows::new(slice, clock.clone()),
             connections: ConnectionFlows::new(slice, clock.clone()),
             allowances: Allowances::default(),
+            datagram_allowances: Allowances::told_by(&METRICS.datagram_flows),
             idle_links: Arc::default(),
             repeats: Repeats::default(),
             names,
@@ -175,6 +180,12 @@ impl Gateway {
         dns::datagrams(self, door).await;
     }
 
+    /// Serves the datagrams that the network brings through a door, as long as the gateway lives: those of flows that are
+    /// open still pass while it drains.
+    pub async fn serve_datagrams(self: Arc<Self>, door: DivertedDoor) {
+        datagram::serve(self, door).await;
+    }
+
     /// Asks idle connections to leave while nine tenths of the places are taken: new clients come first.
     pub async fn keep_places(self: Arc<Self>) {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
@@ -197,6 +208,7 @@ impl Gateway {
             tick.tick().await;
             self.repeats.complete_old();
             self.allowances.forget_gone();
+            self.datagram_allowances.forget_gone();
             self.names.keep_house();
             self.accesses.slice_old();
             self.connections.slice_old();

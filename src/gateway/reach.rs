@@ -1,6 +1,6 @@
 //! Dials the way that was found; where a parent proxy stands in it and is away, perhaps the other one.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ async fn reach_origin(
 ) -> Result<Reached, NoWay> {
     let memory = &connection.gateway.memory;
     let stream = origin::dial(way.permit, &way.addresses, source, limit, memory).await.map_err(NoWay::Undialled)?;
-    note_ends(intent, &stream);
+    note_ends(intent, stream.peer, stream.local);
     access.target.address = Some(stream.peer.ip());
     Ok(Reached { stream, parent: None, absolute_form: false })
 }
@@ -92,7 +92,7 @@ async fn reach_parent(
         NoWay::ParentAway(error)
     })?;
     parent.is_back();
-    note_ends(intent, &stream);
+    note_ends(intent, stream.peer, stream.local);
     let target = &access.target;
     if target.scheme != Scheme::Tunnel {
         return Ok(Reached { stream, parent: Some(parent.clone()), absolute_form: true });
@@ -109,8 +109,8 @@ async fn reach_parent(
     }
 }
 
-fn note_ends(intent: &ConnectionIntent, stream: &OriginStream) {
-    let (peer, local) = (stream.peer, stream.local);
+/// Both ends of an origin's connection: its own, and our outward one.
+pub fn note_ends(intent: &ConnectionIntent, peer: SocketAddr, local: SocketAddr) {
     intent.flow.amend(|record: &mut ConnectionRecord| {
         record.origin_address = Some(peer.ip());
         record.origin_port = Some(peer.port());

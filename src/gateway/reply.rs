@@ -30,6 +30,7 @@ const RULE_GUARD: &str = "gateway-guard";
 const RULE_OWN_PAGE: &str = "gateway-page";
 const RULE_HIDDEN_NAME: &str = "gateway-hidden-name";
 const RULE_ORIGIN_MISMATCH: &str = "gateway-origin-mismatch";
+const RULE_PARENT: &str = "gateway-parent";
 
 /// Words answers for one request.
 pub struct Reply<'a> {
@@ -120,6 +121,13 @@ impl<'a> Reply<'a> {
         self.fail_with_row(access, judgement, failure, ending)
     }
 
+    /// The same for who is shown no page.
+    pub fn failed_wordless(&self, access: &Access, failure: Failure) {
+        METRICS.accesses_failed.add(1);
+        let judgement = self.own_judgement(access, ActionTaken::Nothing, RULE_FAILURE);
+        self.row_of_failure(access, judgement, failure, failure.ending());
+    }
+
     fn fail_with_row(
         &self,
         access: &Access,
@@ -127,10 +135,16 @@ impl<'a> Reply<'a> {
         failure: Failure,
         ending: Ending,
     ) -> Response<ReplyBody> {
+        let reference = self.row_of_failure(access, judgement, failure, ending);
+        self.error_page(access, Failed { failure, reference })
+    }
+
+    /// Writes the row, or counts it with its like.
+    fn row_of_failure(&self, access: &Access, judgement: Judgement, failure: Failure, ending: Ending) -> Reference {
         let client = access.client.address;
         let begin = |reference| self.begin_repeats(access, &judgement, failure, reference);
         if let Some(reference) = self.gateway.repeats.again(client, failure, begin) {
-            return self.error_page(access, Failed { failure, reference });
+            return reference;
         }
         let reference = judgement.reference.unwrap_or_else(judge::new_reference);
         let status = failure.status().as_u16();
@@ -138,7 +152,7 @@ impl<'a> Reply<'a> {
             self.gateway.repeats.first(client, failure, reference);
         }
         self.write_row(access, &judgement, &Outcome { status: Some(status), ..Outcome::ended(ending) });
-        self.error_page(access, Failed { failure, reference })
+        reference
     }
 
     /// Opens the row that counts what a client repeats within a minute.
@@ -216,6 +230,11 @@ impl<'a> Reply<'a> {
     /// The name that a client says does not have the address that it dialled.
     pub fn origin_mismatch(&self, access: &Access) -> Judgement {
         self.own_judgement(access, ActionTaken::Refuse, RULE_ORIGIN_MISMATCH)
+    }
+
+    /// Datagrams that would have to pass a parent proxy, which takes none.
+    pub fn no_datagrams(&self, access: &Access) -> Judgement {
+        self.own_judgement(access, ActionTaken::Refuse, RULE_PARENT)
     }
 
     /// There was no way and nobody can be shown a page: what the row is to say.

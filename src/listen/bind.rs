@@ -42,8 +42,9 @@ impl fmt::Display for BindError {
             _ if error.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error()) => write!(
                 f,
                 "cannot listen on {address} for connections to all addresses (TPROXY): the system does not permit it\n\
-                 help: let systemd open it (`ecluse-transparent.socket`), give the service CAP_NET_ADMIN, or set \
-                 `mode = \"redirect\"` in `[transparent]`"
+                 help: let systemd open it (`ecluse-transparent.socket`, `ecluse-datagrams.socket`) or give the service \
+                 CAP_NET_ADMIN; without either, `mode = \"redirect\"` in `[transparent]` serves TCP, and `transparent_udp` \
+                 in `[listen]` stays empty"
             ),
             io::ErrorKind::PermissionDenied => write!(
                 f,
@@ -87,15 +88,52 @@ pub(super) fn bind_datagrams(address: SocketAddr) -> Result<UdpSocket, BindError
     open_datagrams(address).map_err(|error| BindError::new(address, error))
 }
 
+/// For what the network brings here; `handed`: a socket that is bound already.
+pub(super) fn bind_diverted(address: SocketAddr, handed: Option<Socket>) -> Result<UdpSocket, BindError> {
+    open_diverted(address, handed).map_err(|error| BindError::new(address, error))
+}
+
 fn open_datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
+    bound_datagrams(new_datagrams(address)?, address)
+}
+
+fn open_diverted(address: SocketAddr, handed: Option<Socket>) -> io::Result<UdpSocket> {
+    match handed {
+        Some(socket) => {
+            transparent::take_any_address(&socket, address)?;
+            adopted_datagrams(socket)
+        }
+        None => {
+            let socket = new_datagrams(address)?;
+            transparent::take_any_address(&socket, address)?;
+            bound_datagrams(socket, address)
+        }
+    }
+}
+
+/// Without TPROXY, which takes a capability.
+#[cfg(test)]
+pub(super) fn open_diverted_plainly(address: SocketAddr) -> io::Result<UdpSocket> {
+    open_datagrams(address)
+}
+
+fn new_datagrams(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    Ok(socket)
+}
+
+fn bound_datagrams(socket: Socket, address: SocketAddr) -> io::Result<UdpSocket> {
+    socket.bind(&address.into())?;
+    adopted_datagrams(socket)
+}
+
+fn adopted_datagrams(socket: Socket) -> io::Result<UdpSocket> {
     // The kernel caps it at `net.core.rmem_max`: then bursts are shorter.
     socket.set_recv_buffer_size(RECEIVE_BYTES)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
     UdpSocket::from_std(socket.into())
 }
 

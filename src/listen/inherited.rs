@@ -1,7 +1,7 @@
 //! Sockets that systemd has opened for us (sd_listen_fds(3)): for a port or an option that the service may not take.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use rustix::net::sockopt;
@@ -14,13 +14,14 @@ pub struct Inherited(Vec<Handed>);
 #[derive(Debug)]
 struct Handed {
     socket: Socket,
+    kind: Type,
     address: SocketAddr,
     /// `FileDescriptorName=` of the unit.
     name: String,
 }
 
 impl Inherited {
-    /// Takes over every listening socket that the service manager left for this process. To be called once.
+    /// Takes over every socket that listens or takes datagrams and that the service manager left for this process. To be called once.
     pub fn take() -> Inherited {
         let handed = match sd_notify::listen_fds_with_names() {
             Ok(handed) => handed,
@@ -32,18 +33,27 @@ impl Inherited {
         let mut sockets = Vec::new();
         for (number, name) in handed {
             match listening(own(number)) {
-                Ok((socket, address)) => sockets.push(Handed { socket, address, name }),
+                Ok((socket, kind, address)) => sockets.push(Handed { socket, kind, address, name }),
                 Err(error) => {
-                    tracing::warn!(name, %error, "what the service manager handed over is no listening TCP socket")
+                    tracing::warn!(name, %error, "what the service manager handed over is no listening TCP socket, nor one of UDP")
                 }
             }
         }
         Inherited(sockets)
     }
 
-    /// The one that is bound to this address, if there is one.
+    /// The one that listens on this address, if there is one.
     pub(super) fn socket(&mut self, address: SocketAddr) -> Option<Socket> {
-        let at = self.0.iter().position(|handed| handed.address == address)?;
+        self.take_one(Type::STREAM, address)
+    }
+
+    /// The one that takes datagrams there, if there is one.
+    pub(super) fn datagram_socket(&mut self, address: SocketAddr) -> Option<Socket> {
+        self.take_one(Type::DGRAM, address)
+    }
+
+    fn take_one(&mut self, kind: Type, address: SocketAddr) -> Option<Socket> {
+        let at = self.0.iter().position(|handed| (handed.kind, handed.address) == (kind, address))?;
         Some(self.0.swap_remove(at).socket)
     }
 
@@ -62,11 +72,39 @@ fn own(number: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(number) }
 }
 
-fn listening(descriptor: OwnedFd) -> io::Result<(Socket, SocketAddr)> {
-    let socket = Socket::from(TcpListener::from(descriptor));
+fn listening(descriptor: OwnedFd) -> io::Result<(Socket, Type, SocketAddr)> {
+    let socket = Socket::from(descriptor);
     let address = socket.local_addr()?.as_socket();
     match (socket.r#type()?, sockopt::socket_acceptconn(&socket)?, address) {
-        (Type::STREAM, true, Some(address)) => Ok((socket, address)),
+        (kind @ Type::STREAM, true, Some(address)) | (kind @ Type::DGRAM, false, Some(address)) => {
+            Ok((socket, kind, address))
+        }
         _ => Err(io::ErrorKind::InvalidInput.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, UdpSocket};
+
+    use super::*;
+
+    #[test]
+    fn a_socket_is_given_to_the_door_of_its_kind_and_address_and_to_no_other() {
+        let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = datagrams.local_addr().unwrap();
+        // The same port of TCP is another door.
+        let stream = TcpListener::bind(address).unwrap();
+        let handed = [OwnedFd::from(datagrams), OwnedFd::from(stream)].map(|descriptor| {
+            let (socket, kind, address) = listening(descriptor).unwrap();
+            Handed { socket, kind, address, name: String::new() }
+        });
+        let mut inherited = Inherited(handed.into());
+        let taken = inherited.datagram_socket(address).unwrap();
+        assert_eq!(taken.r#type().unwrap(), Type::DGRAM);
+        assert!(inherited.datagram_socket(address).is_none());
+        assert_eq!(inherited.socket(address).unwrap().r#type().unwrap(), Type::STREAM);
+        let unbound = socket2::Socket::new(socket2::Domain::IPV4, Type::STREAM, None).unwrap();
+        assert!(listening(unbound.into()).is_err(), "it does not listen");
     }
 }

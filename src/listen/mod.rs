@@ -4,10 +4,14 @@
 //! nothing of what will be said on it. It never fails because of one connection, and never spins when the machine is out
 //! of descriptors or memory: it waits, takes the next as soon as there is room, and says so.
 //!
+//! Datagrams have doors of their own: [`DatagramDoor`] for those that are meant for us, [`DivertedDoor`] for those that the
+//! network brings.
+//!
 //! Type to read first: [`Accepted`].
 
 mod bind;
 mod datagrams;
+mod diverted;
 mod inherited;
 mod shortage;
 mod transparent;
@@ -24,6 +28,7 @@ use crate::config::Divert;
 
 pub use bind::BindError;
 pub use datagrams::DatagramDoor;
+pub use diverted::{Diverted, DivertedDoor, Inbox};
 pub use inherited::Inherited;
 use shortage::Shortage;
 

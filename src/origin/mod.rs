@@ -8,6 +8,7 @@
 //! Type to read first: [`OriginStream`].
 
 mod ask;
+mod datagrams;
 mod dial;
 mod guard;
 mod memory;
@@ -20,6 +21,7 @@ mod source;
 mod special;
 
 pub use ask::{AskError, NameServers, Query};
+pub use datagrams::{OriginDatagrams, dial_datagrams};
 pub use dial::{DialError, OriginStream, dial};
 pub use guard::{Guard, Guarded};
 pub use memory::Memory;

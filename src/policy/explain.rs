@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::action::Duties;
-use super::judge::{Judged, Stage, Strictest, Walk, Weighed, weigh};
+use super::judge::{Judged, QUIC_RULE, Stage, Strictest, Walk, Weighed, weigh};
 use super::rule::Verdict;
 use super::ruleset::Ruleset;
 use crate::access::{Access, ActionTaken, CategoryName, ListName, Protocol, Reason, RuleName, RulesVersion, Scheme};
@@ -83,7 +83,7 @@ impl Ruleset {
         let facts = self.facts(access, stage);
         let names = self.look_up(&access.target);
         let Strictest { walk, name, .. } = self.strictest(&names, &facts);
-        let reason = match self.answering(walk) {
+        let reason = match self.answering(walk).filter(|_| judged.reason.rule.as_str() != QUIC_RULE) {
             Some(rule) => self.reason(&self.policy.rules[rule], name, &facts, true),
             None => judged.reason.clone(),
         };

@@ -11,7 +11,8 @@ use super::look_alikes::{Original, Source, rules_of};
 use super::rule::{Place, Rule, Verdict, host_source_index, protocol_index, scheme_index};
 use super::ruleset::Ruleset;
 use crate::access::{
-    Access, CategoryName, EntryRef, Host, HostName, HostSource, ListName, Protocol, Reason, Scheme, Target,
+    Access, Carrier, CategoryName, EntryRef, Host, HostName, HostSource, ListName, Protocol, Reason, RuleName, Scheme,
+    Target,
 };
 use crate::lists::{Candidate, ListId, ListMatches};
 use crate::matcher::rules::Context;
@@ -20,6 +21,8 @@ use crate::matcher::rules::Context;
 pub(super) const MAX_RULES: usize = 512;
 /// The rule that a reason names where none decided.
 pub(super) const DEFAULT_RULE: &str = "default";
+/// The rule that a reason names where QUIC would pass but for the group, which may not speak it.
+pub(super) const QUIC_RULE: &str = "gateway-quic";
 
 /// When policy is asked: the later, the more is known. A name knows neither port, scheme nor path; only the last two know everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,6 +168,16 @@ impl Ruleset {
     }
 
     pub(super) fn judge_looked_up(&self, access: &Access, stage: Stage, names: &LookedUp) -> Judged {
+        let judged = self.judge_by_rules(access, stage, names);
+        let is_quic = access.target.protocol.carrier() == Carrier::Quic;
+        if judged.verdict == Verdict::Refuse || !is_quic || self.name_limits(&access.client).quic {
+            return judged;
+        }
+        let reason = Reason::rule(RuleName::new(QUIC_RULE), self.version().clone());
+        Judged { verdict: Verdict::Refuse, duties: Duties { log_only: false, ..judged.duties }, reason }
+    }
+
+    fn judge_by_rules(&self, access: &Access, stage: Stage, names: &LookedUp) -> Judged {
         let facts = self.facts(access, stage);
         let Strictest { walk, name, duties } = self.strictest(names, &facts);
         let mut judged = self.judged(walk, name, &facts);

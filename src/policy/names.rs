@@ -1,4 +1,5 @@
-//! What a group's names are answered with: search engines that filter, a restricted YouTube, no HTTP/3.
+//! What a group's names are answered with: search engines that filter, a restricted YouTube, no HTTP/3; and whether it may
+//! speak HTTP/3 at all.
 
 use super::written::WrittenGroup;
 use crate::config::written::Document;
@@ -20,6 +21,8 @@ pub struct NameLimits {
     pub youtube: Youtube,
     /// No answer says that a site speaks HTTP/3.
     pub without_h3: bool,
+    /// QUIC is judged like TLS, and passes where rules allow it. Else it is refused, upon which browsers use TCP.
+    pub quic: bool,
 }
 
 impl NameLimits {
@@ -28,6 +31,7 @@ impl NameLimits {
             safe_search: self.safe_search || other.safe_search,
             youtube: self.youtube.max(other.youtube),
             without_h3: self.without_h3 || other.without_h3,
+            quic: self.quic && other.quic,
         }
     }
 
@@ -48,6 +52,7 @@ impl NameLimits {
             safe_search: written.safe_search.as_ref().is_some_and(|at| at.value),
             youtube,
             without_h3: written.http3.as_ref().is_some_and(|at| !at.value),
+            quic: written.http3.as_ref().is_some_and(|at| at.value),
         }
     }
 }

@@ -67,11 +67,11 @@ impl Ruleset {
         })
     }
 
-    /// What a client's names are answered with.
+    /// What a client's names are answered with, and whether it may speak HTTP/3.
     pub fn name_limits(&self, client: &crate::access::Client) -> NameLimits {
         let who = self.policy.who(client, &self.people);
         let groups = self.policy.groups.iter().enumerate().filter(|(i, _)| who >> i & 1 == 1);
-        groups.fold(NameLimits::default(), |limits, (_, group)| limits.and(group.names))
+        groups.map(|(_, group)| group.names).reduce(NameLimits::and).unwrap_or_default()
     }
 
     /// A CONNECT, by the name asked.

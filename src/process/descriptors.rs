@@ -11,6 +11,8 @@ const RESERVED: u64 = 160;
 const NAMES: u64 = 512;
 /// Two flows have a socket on each side, and between them one idle connection to an origin (`Origins::new`).
 const PER_TWO_FLOWS: u64 = 5;
+/// And where datagrams have doors, one flow of them, which has a socket towards its origin (`gateway::datagram`).
+const DATAGRAMS_PER_TWO_FLOWS: u64 = 1;
 /// One descriptor in so many may be an end of a pipe that a tunnel's bytes pass through; without one they are copied.
 const PIPES_PART: u64 = 32;
 /// Fewer than that is no gateway.
@@ -20,6 +22,8 @@ const FLOWS_MIN: usize = 8;
 /// out of descriptors in the middle of traffic hits whoever comes next, a limit hits who has most.
 pub fn fit(config: &mut Config) {
     let reserved = RESERVED + if config.listen.dns.is_empty() { 0 } else { NAMES };
+    let per_two_flows =
+        PER_TWO_FLOWS + if config.listen.transparent_udp.is_empty() { 0 } else { DATAGRAMS_PER_TWO_FLOWS };
     let limits = &mut config.limits;
     let given = getrlimit(Resource::Nofile);
     if given.current != given.maximum {
@@ -28,7 +32,7 @@ pub fn fit(config: &mut Config) {
     }
     let Some(descriptors) = getrlimit(Resource::Nofile).current else { return };
     let pipes = relay::allow_pipes(usize::try_from(descriptors / PIPES_PART / 2).unwrap_or(usize::MAX)) as u64;
-    let room = descriptors.saturating_sub(reserved + 2 * pipes) * 2 / PER_TWO_FLOWS;
+    let room = descriptors.saturating_sub(reserved + 2 * pipes) * 2 / per_two_flows;
     let room = usize::try_from(room).unwrap_or(usize::MAX).max(FLOWS_MIN);
     if limits.flows > room {
         tracing::warn!(

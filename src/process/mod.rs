@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Recipients};
 use crate::gateway::control::ControlSocket;
 use crate::gateway::{Gateway, Snapshot};
-use crate::listen::{BindError, DatagramDoor, Inherited, Listener, ListenerKind};
+use crate::listen::{BindError, DatagramDoor, DivertedDoor, Inherited, Listener, ListenerKind};
 use crate::origin::{self, Resolver, ResolverError};
 use crate::store::{self, AnyStore, Embedded};
 use crate::tasks;
@@ -84,7 +84,7 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
     // The machine: one gateway a state directory, every door open before anybody is let in.
     let _lock = state::take(&config)?;
     check_addresses(&config)?;
-    let (listeners, datagrams) = bind(&config)?;
+    let Doors { listeners, names, diverted } = bind(&config)?;
     let own: Vec<SocketAddr> = listeners.iter().map(Listener::local).collect();
 
     // The rules, checked whole.
@@ -112,8 +112,11 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
     for listener in listeners {
         tasks::spawn("listener", gateway.clone().serve(listener));
     }
-    for door in datagrams {
+    for door in names {
         tasks::spawn("names", gateway.clone().serve_names(door));
+    }
+    for door in diverted {
+        tasks::spawn("datagrams", gateway.clone().serve_datagrams(door));
     }
     notify(&[sd_notify::NotifyState::Ready]);
     hints::ready(&config, &own);
@@ -135,7 +138,15 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
     Ok(())
 }
 
-fn bind(config: &Config) -> Result<(Vec<Listener>, Vec<DatagramDoor>), BindError> {
+/// Every open door.
+struct Doors {
+    listeners: Vec<Listener>,
+    /// Of the DNS guard.
+    names: Vec<DatagramDoor>,
+    diverted: Vec<DivertedDoor>,
+}
+
+fn bind(config: &Config) -> Result<Doors, BindError> {
     let (listen, divert) = (&config.listen, config.transparent.mode);
     let kinds = [
         (&listen.explicit, ListenerKind::Explicit),
@@ -150,11 +161,13 @@ fn bind(config: &Config) -> Result<(Vec<Listener>, Vec<DatagramDoor>), BindError
             listeners.push(Listener::open(door, kind, &mut inherited)?);
         }
     }
+    let diverted = &listen.transparent_udp;
+    let diverted = diverted.iter().map(|&door| DivertedDoor::open(door, &mut inherited)).collect::<Result<_, _>>()?;
     inherited.close_others();
     // The same port for both, also where the system chose it.
     let names = listeners.iter().filter(|listener| listener.kind() == ListenerKind::Dns);
-    let datagrams = names.map(|stream| DatagramDoor::bind(stream.local())).collect::<Result<_, _>>()?;
-    Ok((listeners, datagrams))
+    let names = names.map(|stream| DatagramDoor::bind(stream.local())).collect::<Result<_, _>>()?;
+    Ok(Doors { listeners, names, diverted })
 }
 
 /// Said at the start and not by every dial that fails.

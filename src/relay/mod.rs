@@ -10,8 +10,11 @@
 //! what the receiver does not take at once is kept, no more than one of either each way (9,000 idle tunnels are a normal
 //! afternoon). It is woken once an idle limit, to see whether anything moved since.
 //!
+//! Datagrams are another matter: [`DatagramRelay`].
+//!
 //! Type to read first: [`RelayEnd`].
 
+mod datagrams;
 mod direction;
 mod pipes;
 mod timer;
@@ -35,6 +38,7 @@ use crate::policy::RelayPermit;
 use direction::{Break, Counters, Direction};
 use timer::Timer;
 
+pub use datagrams::{DatagramRelay, Handed};
 pub use pipes::{allow_pipes, open_pipes};
 
 /// What a relay moves bytes between.

@@ -65,6 +65,10 @@ impl RecordStore for AnyStore {
         either!(self, store => store.insert(batch))
     }
 
+    async fn confirm(&self, batch: &Batch) -> Result<u64, StoreError> {
+        either!(self, store => store.confirm(batch))
+    }
+
     async fn search(&self, query: &Query) -> Result<Found, ReadError> {
         either!(self, store => store.search(query))
     }

@@ -55,6 +55,20 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Rows of one lane and stream, at least one, named by the first and the last of their numbers.
+    pub fn of(rows: &[Row]) -> Option<Batch> {
+        let first = rows.first()?;
+        let sequences = || rows.iter().map(|row| row.key().sequence);
+        let token = BatchToken {
+            gateway: first.key().gateway.clone(),
+            lane: first.key().lane,
+            stream: first.stream(),
+            first: sequences().min()?,
+            last: sequences().max()?,
+        };
+        Some(Batch { token, rows: rows.to_vec(), gaps: Vec::new() })
+    }
+
     /// Rows that contradict their batch would be found under a key that no ledger knows: they are poison.
     pub fn check(&self) -> Result<(), StoreError> {
         let Batch { token, rows, gaps } = self;
@@ -113,6 +127,12 @@ pub const GAPS_MAX: usize = 1000;
 pub trait RecordStore: Send + Sync {
     /// Stores a batch durably. The identical batch that comes again doubles nothing.
     fn insert(&self, batch: &Batch) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Looks whether rows that were acknowledged are there all the same, and stores again what is not; answers how many rows that
+    /// were. Asked when nothing of the batch is on its way any more. A store that needs no second look has nothing to do.
+    fn confirm(&self, _batch: &Batch) -> impl Future<Output = Result<u64, StoreError>> + Send {
+        std::future::ready(Ok(0))
+    }
 
     /// The rows that a query is about, in its order.
     fn search(&self, query: &Query) -> impl Future<Output = Result<Found, ReadError>> + Send;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Batch, BatchToken, Dimension, Filter, Order, Query, Question, RecordStore, StoreError, Tally};
+use super::{Batch, Dimension, Filter, Order, Query, Question, RecordStore, StoreError, Tally};
 use crate::access::{Gap, GapRow, Row, Stream, Timestamp};
 
 pub mod naive;
@@ -146,16 +146,7 @@ fn question(filter: Filter, by: Dimension) -> Question {
 
 /// Rows of one stream and lane as a batch.
 pub fn batch(rows: &[Row]) -> Batch {
-    let first = rows.first().map(Row::key).expect("a batch has rows");
-    let sequences = rows.iter().map(|row| row.key().sequence);
-    let token = BatchToken {
-        gateway: first.gateway.clone(),
-        lane: first.lane,
-        stream: rows[0].stream(),
-        first: sequences.clone().min().unwrap_or(0),
-        last: sequences.max().unwrap_or(0),
-    };
-    Batch { token, rows: rows.to_vec(), gaps: Vec::new() }
+    Batch::of(rows).expect("a batch has rows")
 }
 
 /// Inserts rows of one stream, a batch per lane.

@@ -25,6 +25,7 @@ mod parent;
 mod probes;
 mod proof;
 mod proxy;
+mod quic;
 mod refusals;
 mod reload;
 mod slow;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::cli::{self, number, text};
+use crate::harness::cli::{self, has_flag, number, text};
 use crate::harness::dns::NameServer;
 use crate::harness::gateway::Gateway;
 use crate::harness::lab::{
@@ -80,10 +80,6 @@ impl Town {
         assert_eq!(text(&rows[0], "method"), method, "{rows:#?}");
         rows.into_iter().next().expect("one row")
     }
-}
-
-fn has_flag(row: &Value, flag: &str) -> bool {
-    row["flags"].as_array().is_some_and(|flags| flags.iter().any(|one| one == flag))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,7 @@ use super::super::reading::{Damage, Reading};
 use super::super::recovery::recover;
 use super::super::settings::ShipSettings;
 use super::super::writer::Extents;
+use super::forget::confirm;
 use super::send::Patience;
 use super::{Shipped, blocking, turn};
 use crate::access::{Stream, Timestamp};
@@ -41,6 +42,8 @@ pub(in crate::accesslog) struct DeadLanes {
 struct DeadLane {
     lane: Lane,
     streams: VecDeque<DeadStream>,
+    /// Those of which the store has everything.
+    done: Vec<DeadStream>,
     /// When the store had everything.
     acked_at: Timestamp,
     backlog_rows: u64,
@@ -91,8 +94,7 @@ impl DeadLanes {
         let Some(mut dead) = self.present.take() else { return self.take_next(settings, now).await };
         let number = dead.lane.number;
         let Some(stream) = dead.streams.pop_front() else {
-            self.finish(dead, settings, now).await;
-            return true;
+            return self.finish(dead, store, settings, now).await;
         };
         let turn = turn(stream.cutter, stream.extents.clone(), store, settings, clock, patience).await;
         self.shipped.rows += turn.rows;
@@ -101,18 +103,20 @@ impl DeadLanes {
             Ok(flow) => {
                 let (mut cutter, mut extents) = (turn.cutter, stream.extents);
                 let longer = cutter.longer.take();
-                if longer.is_some() || flow.is_continue() {
-                    extents = longer.unwrap_or(extents);
-                    extents.retain(|(segment, _)| !turn.forgotten.iter().any(|(gone, _)| gone == segment));
+                let is_more = longer.is_some() || flow.is_continue();
+                extents = longer.unwrap_or(extents);
+                extents.retain(|(segment, _)| !turn.forgotten.iter().any(|(gone, _)| gone == segment));
+                if is_more {
                     dead.streams.push_front(DeadStream { cutter, extents });
                 } else {
                     dead.acked_at = dead.acked_at.max(cutter.acked_at());
+                    dead.done.push(DeadStream { cutter, extents });
                 }
                 self.present = Some(dead);
                 true
             }
             // The store's fault, not the lane's: it stays in the spool and is tried at the next search.
-            Err(error @ (ShipError::Store(_) | ShipError::Proof(_))) => {
+            Err(error @ (ShipError::Store(_) | ShipError::Proof(_) | ShipError::Unconfirmed(_))) => {
                 tracing::warn!(%error, lane = number, "a lane that nobody holds is not in the store yet");
                 self.problem(error);
                 self.waiting.clear();
@@ -167,19 +171,39 @@ impl DeadLanes {
         true
     }
 
-    /// Everything of the lane is in the store.
-    async fn finish(&mut self, dead: DeadLane, settings: &ShipSettings, now: Timestamp) {
+    /// Everything of the lane is in the store; answers whether to go on with the next.
+    async fn finish<S: RecordStore>(
+        &mut self,
+        mut dead: DeadLane,
+        store: &S,
+        settings: &ShipSettings,
+        now: Timestamp,
+    ) -> bool {
         self.shipped.lanes += 1;
         let number = dead.lane.number;
         if now.since(dead.acked_at) < settings.keep {
             self.kept.insert(number, dead.acked_at);
-            return;
+            return true;
+        }
+        // What is left goes with the folder.
+        for DeadStream { mut cutter, extents } in std::mem::take(&mut dead.done) {
+            for segment in extents {
+                let confirmed;
+                (cutter, confirmed) = confirm(cutter, segment, store, settings, now).await;
+                if let Err(error) = confirmed {
+                    tracing::warn!(%error, lane = number, "a lane that nobody holds stays in the spool");
+                    self.problem(error);
+                    self.waiting.clear();
+                    return false;
+                }
+            }
         }
         self.kept.remove(&number);
         let disk = self.disk.clone();
         if let Err(error) = blocking(move || dead.lane.remove(&*disk)).await {
             tracing::warn!(%error, lane = number, "a shipped lane could not be removed");
         }
+        true
     }
 
     /// Whether some lane is not in the store: one that waits its turn, is at work, or needs a person.
@@ -223,6 +247,7 @@ impl DeadLane {
         let Some(lane) = Lane::take_dead(&**disk, spool, number).map_err(wrong)? else { return Ok(None) };
         let mut dead = DeadLane {
             streams: VecDeque::new(),
+            done: Vec::new(),
             acked_at: Timestamp::from_micros(i64::MIN),
             backlog_rows: 0,
             interrupted: 0,

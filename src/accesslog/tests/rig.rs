@@ -177,6 +177,18 @@ impl RecordStore for StrictStore {
         }
     }
 
+    async fn confirm(&self, batch: &Batch) -> Result<u64, StoreError> {
+        if let Some(Answer::Lost) = self.answers.lock().unwrap().pop() {
+            return Err(StoreError::Retry("lost".into()));
+        }
+        let mut rows = self.rows.lock().unwrap();
+        let before = rows.len();
+        for row in &batch.rows {
+            rows.entry((row.stream(), row.key().clone())).or_insert_with(|| row.clone());
+        }
+        Ok((rows.len() - before) as u64)
+    }
+
     async fn search(&self, _: &Query) -> Result<Found, ReadError> {
         Err(ReadError::Unreadable("this store is asked by its fields".into()))
     }

@@ -104,6 +104,91 @@ fn what_is_shipped_is_kept_as_long_as_it_is_said() {
     assert!(rig.segments().is_empty());
 }
 
+/// A journal whose twenty rows were acknowledged and then lost by the store, and are old enough to be deleted.
+fn lost_by_the_store() -> Rig {
+    let mut rig = Rig::with(1, |settings| settings.segment_bytes = 600);
+    (rig.ship.keep, rig.ship.confirm) = (Duration::from_secs(60), true);
+    for n in 0..20 {
+        rig.log.append_access(&complete(n)).unwrap();
+    }
+    rig.ship_own();
+    assert_eq!(rig.store.accesses().len(), 20);
+    rig.store.rows.lock().unwrap().clear();
+    rig.advance(Duration::from_secs(61));
+    rig
+}
+
+#[test]
+fn what_the_store_lost_is_sent_again_before_the_last_copy_is_deleted() {
+    let mut rig = lost_by_the_store();
+    rig.ship_own();
+    let left = rig.segments().len();
+    assert!(left < 3, "{:?}", rig.segments());
+    // What is in the segment that is written still has another copy.
+    assert!(rig.store.accesses().len() >= 18, "{}", rig.store.accesses().len());
+    rig.kill();
+    rig.advance(Duration::from_secs(61));
+    rig.ship_dead();
+    assert!(rig.segments().is_empty());
+    assert_eq!(rig.store.accesses().len(), 20);
+}
+
+#[test]
+fn a_lane_that_nobody_holds_is_looked_for_whole_before_its_folder_goes() {
+    let mut rig = lost_by_the_store();
+    rig.kill();
+    rig.ship_dead();
+    assert!(rig.segments().is_empty());
+    assert_eq!(rig.store.accesses().len(), 20);
+}
+
+#[test]
+fn the_last_copy_stays_while_nobody_can_tell_whether_there_is_another() {
+    let mut rig = lost_by_the_store();
+    let count = rig.segments().len();
+    *rig.store.answers.lock().unwrap() = vec![Answer::Lost];
+    rig.ship_own();
+    assert_eq!(rig.segments().len(), count);
+    rig.kill();
+    // Each segment but the last may go; the last goes with its folder.
+    for _ in 0..3 {
+        *rig.store.answers.lock().unwrap() = vec![Answer::Lost];
+        let said = rig.ship_dead();
+        assert!(format!("{:?}", said.problems).contains("Unconfirmed"), "{said:?}");
+        assert!(rig.store.accesses().is_empty());
+        assert_eq!(rig.segments().len(), count);
+    }
+    rig.ship_dead();
+    assert_eq!(rig.store.accesses().len(), 20);
+    assert!(rig.segments().is_empty());
+}
+
+#[test]
+fn a_full_journal_does_not_keep_what_was_acknowledged_for_a_look_that_fails() {
+    let mut rig = lost_by_the_store();
+    rig.ship.keep = Duration::ZERO;
+    *rig.store.answers.lock().unwrap() = vec![Answer::Lost; 100];
+    rig.ship_own();
+    assert!(rig.segments().len() < 3, "{:?}", rig.segments());
+}
+
+#[test]
+fn rows_in_quarantine_are_not_looked_for() {
+    let mut rig = Rig::with(1, |settings| settings.segment_bytes = 600);
+    (rig.ship.keep, rig.ship.confirm) = (Duration::from_secs(60), true);
+    let mut strange = complete(1);
+    strange.start = NOON.minus(Duration::from_secs(3 * 366 * 86_400));
+    rig.log.append_access(&strange).unwrap();
+    for n in 0..20 {
+        rig.log.append_access(&complete(n)).unwrap();
+    }
+    rig.ship_own();
+    rig.advance(Duration::from_secs(61));
+    rig.ship_own();
+    assert!(rig.segments().len() < 3);
+    assert_eq!(rig.store.accesses().len(), 20);
+}
+
 #[test]
 fn batches_are_no_larger_than_they_may_be() {
     let mut rig = Rig::with(1, |settings| settings.segment_bytes = 2000);

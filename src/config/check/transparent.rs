@@ -57,7 +57,8 @@ impl Check<'_> {
 
 pub(super) fn notes(config: &Config, note: &mut impl FnMut(&str, &str)) {
     let mut doors = config.listen.transparent_http.iter().chain(&config.listen.transparent_tls).peekable();
-    if doors.peek().is_none() {
+    let datagrams = &config.listen.transparent_udp;
+    if doors.peek().is_none() && datagrams.is_empty() {
         return;
     }
     if config.transparent.interfaces.is_empty() {
@@ -70,6 +71,12 @@ pub(super) fn notes(config: &Config, note: &mut impl FnMut(&str, &str)) {
         note(
             "a transparent door is on loopback: the network brings nobody there",
             "as in [\"0.0.0.0:3129\", \"[::]:3129\"]",
+        );
+    }
+    if config.parent.is_some() && !datagrams.is_empty() {
+        note(
+            "datagrams do not pass a parent proxy: what `[listen] transparent_udp` takes is refused, QUIC so that browsers use TCP",
+            "names under `[parent] no_proxy` are reached from here",
         );
     }
     if config.parent.is_some() {

@@ -1,9 +1,11 @@
 //! The CRYPTO frames of Initial packets (RFC 9000 §19.6), put together.
 
 use super::packet::number_of;
+use crate::detect::Fault;
 use crate::detect::reader::Reader;
-use crate::detect::{FIRST_BYTES_MAX, Fault};
 
+/// More than the datagrams hold that are waited for.
+pub(super) const CRYPTO_MAX: usize = 16 * 1024;
 /// More holes than a browser's shuffling makes (Chrome cuts a ClientHello in some 10 pieces).
 const RANGES_MAX: usize = 64;
 
@@ -13,6 +15,8 @@ pub(super) struct Crypto {
     bytes: Vec<u8>,
     /// What of `bytes` is there: sorted, apart from each other.
     there: Vec<(usize, usize)>,
+    /// Where the first message ends, once it is whole: what comes behind is not looked at.
+    whole: Option<usize>,
 }
 
 impl Crypto {
@@ -22,6 +26,14 @@ impl Crypto {
             Some(&(0, end)) => &self.bytes[..end],
             _ => &[],
         }
+    }
+
+    /// The first message is whole and ends there; nothing more is kept.
+    pub fn ends_at(&mut self, end: usize) {
+        self.bytes.truncate(end);
+        self.bytes.shrink_to_fit();
+        self.there = vec![(0, end)];
+        self.whole = Some(end);
     }
 
     /// # Errors
@@ -48,7 +60,9 @@ impl Crypto {
     }
 
     fn insert(&mut self, start: usize, piece: &[u8]) -> Result<(), Fault> {
-        let end = start.checked_add(piece.len()).filter(|end| *end <= FIRST_BYTES_MAX).ok_or(Fault::TooLong)?;
+        let end = start.checked_add(piece.len()).filter(|end| *end <= CRYPTO_MAX).ok_or(Fault::TooLong)?;
+        let end = self.whole.map_or(end, |whole| end.min(whole));
+        let piece = &piece[..end.saturating_sub(start)];
         if piece.is_empty() {
             return Ok(());
         }

@@ -1,5 +1,5 @@
-//! The keys of a client's Initial packets (RFC 9001 §5.2, RFC 9369 §3.3): derived from a public salt and from the
-//! destination that the client made up. They hide nothing, they keep accidents away.
+//! The keys of Initial packets (RFC 9001 §5.2, RFC 9369 §3.3): derived from a public salt and from the destination that
+//! the client made up. They hide nothing, they keep accidents away.
 
 use std::fmt;
 
@@ -56,7 +56,14 @@ impl Salt {
     }
 }
 
-/// What opens the Initial packets of a client.
+/// Who seals with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sender {
+    Client,
+    Server,
+}
+
+/// What seals and opens the Initial packets of one side.
 pub(super) struct Keys {
     packet: LessSafeKey,
     iv: [u8; NONCE_LEN],
@@ -71,15 +78,19 @@ impl fmt::Debug for Keys {
 
 impl Keys {
     /// `None` where the cryptography itself fails.
-    pub fn derive(salt: Salt, destination: &[u8]) -> Option<Keys> {
+    pub fn derive(salt: Salt, destination: &[u8], sender: Sender) -> Option<Keys> {
         let initial = hkdf::Salt::new(HKDF_SHA256, salt.bytes()).extract(destination);
-        let client: [u8; 32] = expand(&initial, "tls13 client in")?;
-        let client = Prk::new_less_safe(HKDF_SHA256, &client);
-        let key: [u8; 16] = expand(&client, &salt.label("key"))?;
-        let header: [u8; 16] = expand(&client, &salt.label("hp"))?;
+        let label = match sender {
+            Sender::Client => "tls13 client in",
+            Sender::Server => "tls13 server in",
+        };
+        let secret: [u8; 32] = expand(&initial, label)?;
+        let secret = Prk::new_less_safe(HKDF_SHA256, &secret);
+        let key: [u8; 16] = expand(&secret, &salt.label("key"))?;
+        let header: [u8; 16] = expand(&secret, &salt.label("hp"))?;
         Some(Keys {
             packet: LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &key).ok()?),
-            iv: expand(&client, &salt.label("iv"))?,
+            iv: expand(&secret, &salt.label("iv"))?,
             header: HeaderProtectionKey::new(&AES_128, &header).ok()?,
         })
     }
@@ -109,6 +120,20 @@ impl Keys {
         let length = self.packet.open_in_place(nonce, Aad::from(&header), &mut payload).ok()?.len();
         payload.truncate(length);
         Some(payload)
+    }
+
+    /// Seals the frames of packet number 0, and protects its header, which ends with that number in one byte
+    /// (RFC 9001 §5.3, §5.4). The first packet of a connection and its only one: the nonce is not used again.
+    pub fn seal_first(&self, header: &[u8], frames: &[u8]) -> Option<Vec<u8>> {
+        let number_at = header.len().checked_sub(1)?;
+        let mut payload = frames.to_vec();
+        let nonce = Nonce::assume_unique_for_key(self.iv);
+        self.packet.seal_in_place_append_tag(nonce, Aad::from(header), &mut payload).ok()?;
+        let mut packet = [header, &payload].concat();
+        let mask = self.mask(packet.get(number_at + 4..number_at + 4 + AES_128.sample_len())?)?;
+        packet[0] ^= mask[0] & 0x0f;
+        packet[number_at] ^= mask[1];
+        Some(packet)
     }
 }
 

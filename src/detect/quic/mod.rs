@@ -7,21 +7,22 @@ mod crypto;
 mod google;
 mod keys;
 mod packet;
+mod refusal;
 
+use super::Step;
 use super::client_hello::{ClientHello, Form};
 use super::signature::{Alpn, Fault, Signature};
 use super::tls::{CLIENT_HELLO, MESSAGE_HEADER, message_end};
-use super::{FIRST_BYTES_MAX, Step};
 use crate::access::Protocol;
 
-use crypto::Crypto;
-use keys::Keys;
+use crypto::{CRYPTO_MAX, Crypto};
+use keys::{Keys, Sender};
 use packet::{Header, Version};
+
+pub use refusal::{refusal, version_negotiation};
 
 /// How many datagrams are waited for: browsers of today need two.
 const DATAGRAMS_MAX: u8 = 8;
-/// How many packets of one datagram are looked at.
-const PACKETS_MAX: usize = 8;
 
 /// The Initial packets of one client, as far as they came.
 #[derive(Debug, Default)]
@@ -29,11 +30,13 @@ pub(super) struct Initial {
     keys: Option<Keys>,
     crypto: Crypto,
     datagrams: u8,
+    /// How often the keys were others.
+    pub connections: u32,
 }
 
-/// Whether a client's first datagram is QUIC at all.
+/// Whether a client's first datagram is QUIC at all. A first packet may stand behind others, which a server skips.
 pub(super) fn is_first(datagram: &[u8]) -> bool {
-    packet::read(datagram).is_some_and(|header| header.may_be_first(datagram.len())) || google::is_packet(datagram)
+    packet::each(datagram).any(|(header, _)| header.may_be_first(datagram.len())) || google::is_packet(datagram)
 }
 
 impl Initial {
@@ -48,6 +51,9 @@ impl Initial {
             None => {}
         }
         let answer = self.look_at_packets(datagram).err().or_else(|| self.hello_so_far());
+        if let Some(hello) = self.hello() {
+            self.crypto.ends_at(MESSAGE_HEADER + hello.len());
+        }
         match answer {
             Some(signature) => Step::Done(signature),
             None if self.datagrams >= DATAGRAMS_MAX => Step::Done(self.conclude(Fault::TooLong)),
@@ -70,32 +76,38 @@ impl Initial {
         message.get(MESSAGE_HEADER..end).filter(|_| message[0] == CLIENT_HELLO)
     }
 
-    /// Packets follow each other in one datagram (RFC 9000 §12.2). What does not open is dropped, as a server would.
+    /// Packets follow each other in one datagram (RFC 9000 §12.2). What does not open is dropped, as a server would. Which
+    /// of two connections in one a server would take, nobody knows, nor what stands behind too many packets.
     fn look_at_packets(&mut self, datagram: &[u8]) -> Result<(), Signature> {
-        let mut rest = datagram;
-        for _ in 0..PACKETS_MAX {
-            let Some(header) = packet::read(rest) else { break };
-            let Some(end) = header.end else { break };
-            if let (true, Version::Known(salt)) = (header.is_initial, header.version) {
-                self.open(salt, &header, &rest[..end])?;
+        let mut opened = false;
+        for (n, (header, packet)) in packet::each(datagram).enumerate() {
+            let (true, Version::Known(salt), Some(_)) = (header.is_initial, header.version, header.end) else {
+                continue;
+            };
+            let before = self.connections;
+            let opens = self.open(salt, &header, packet)?;
+            if n >= packet::PACKETS_MAX || (opened && self.connections != before) {
+                return Err(self.conclude(Fault::Malformed));
             }
-            rest = &rest[end..];
+            opened |= opens;
         }
         Ok(())
     }
 
-    /// The keys come from the first packet, and anew from one that they don't open: after a Retry.
-    fn open(&mut self, salt: keys::Salt, header: &Header<'_>, packet: &[u8]) -> Result<(), Signature> {
+    /// The keys come from the first packet, and anew from one that they don't open: after a Retry. Says whether it opened.
+    fn open(&mut self, salt: keys::Salt, header: &Header<'_>, packet: &[u8]) -> Result<bool, Signature> {
         let mut payload = self.keys.as_ref().and_then(|keys| keys.open(packet, header.number_at));
         if payload.is_none() {
-            let keys = Keys::derive(salt, header.destination);
+            let keys = Keys::derive(salt, header.destination, Sender::Client);
             payload = keys.as_ref().and_then(|keys| keys.open(packet, header.number_at));
             if payload.is_some() {
                 (self.keys, self.crypto) = (keys, Crypto::default());
+                self.connections = self.connections.wrapping_add(1);
             }
         }
-        let Some(payload) = payload else { return Ok(()) };
-        self.crypto.read_frames(&payload).map_err(|fault| self.conclude(fault))
+        let Some(payload) = payload else { return Ok(false) };
+        self.crypto.read_frames(&payload).map_err(|fault| self.conclude(fault))?;
+        Ok(true)
     }
 
     fn hello_so_far(&self) -> Option<Signature> {
@@ -104,7 +116,7 @@ impl Initial {
         if header[0] != CLIENT_HELLO {
             return Some(Signature::faulty(Protocol::Quic, Fault::NoHello));
         }
-        if message_end(header) > FIRST_BYTES_MAX {
+        if message_end(header) > CRYPTO_MAX {
             return Some(self.conclude(Fault::TooLong));
         }
         let body = self.hello()?;
@@ -119,4 +131,4 @@ fn signature(hello: ClientHello<'_>) -> Signature {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -7,6 +7,8 @@ use crate::detect::reader::Reader;
 const ID_MAX: usize = 20;
 /// A client's first datagram is at least that long (RFC 9000 §14.1).
 const FIRST_MIN: usize = 1200;
+/// More packets than any client puts into one datagram: one for each kind of keys.
+pub(super) const PACKETS_MAX: usize = 8;
 /// A client's first destination has 8 bytes and more (RFC 9000 §7.2).
 const FIRST_ID_MIN: usize = 8;
 
@@ -16,6 +18,7 @@ pub(super) struct Header<'a> {
     pub version: Version,
     pub is_initial: bool,
     pub destination: &'a [u8],
+    pub source: &'a [u8],
     /// Where the protected packet number begins.
     pub number_at: usize,
     /// Where the packet ends; `None` where only its own version would know.
@@ -31,10 +34,27 @@ pub(super) enum Version {
 }
 
 impl Header<'_> {
+    /// Of a version that can be opened the destination may be short: not every server refuses that.
     pub fn may_be_first(&self, datagram: usize) -> bool {
-        let kind = self.version == Version::Unknown || self.is_initial;
-        kind && datagram >= FIRST_MIN && self.destination.len() >= FIRST_ID_MIN
+        let kind = match self.version {
+            Version::Known(_) => self.is_initial,
+            Version::Unknown => self.destination.len() >= FIRST_ID_MIN,
+        };
+        kind && datagram >= FIRST_MIN
     }
+}
+
+/// The packets of a datagram, one behind the other (RFC 9000 §12.2), each with its bytes; as far as their ends are known;
+/// no more than tells that there are too many.
+pub(super) fn each(datagram: &[u8]) -> impl Iterator<Item = (Header<'_>, &[u8])> {
+    let mut rest = datagram;
+    let next = move || {
+        let header = read(rest)?;
+        let (packet, behind) = rest.split_at_checked(header.end.unwrap_or(rest.len()))?;
+        rest = behind;
+        Some((header, packet))
+    };
+    std::iter::from_fn(next).take(PACKETS_MAX + 1)
 }
 
 /// `None`: no long header of any QUIC.
@@ -44,8 +64,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<Header<'_>> {
     let number = u32::from(reader.u16()?) << 16 | u32::from(reader.u16()?);
     let version = version(first, number)?;
     let destination = reader.vec8().filter(|id| id.len() <= ID_MAX)?;
-    let _source = reader.vec8().filter(|id| id.len() <= ID_MAX)?;
-    let header = Header { version, is_initial: false, destination, number_at: 0, end: None };
+    let source = reader.vec8().filter(|id| id.len() <= ID_MAX)?;
+    let header = Header { version, is_initial: false, destination, source, number_at: 0, end: None };
     let Version::Known(salt) = version else { return Some(header) };
     let is_initial = (first >> 4) & 3 == salt.initial_type();
     // Retry has no length and ends the datagram.

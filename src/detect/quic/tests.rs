@@ -8,7 +8,7 @@ use crate::detect::{Datagrams, detect_datagram};
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
-mod sealed {
+pub(crate) mod sealed {
     use super::*;
 
     pub const DESTINATION: [u8; 8] = *b"\x83\x94\xc8\xf0\x3e\x51\x57\x08";
@@ -55,7 +55,7 @@ mod sealed {
 
 use sealed::{crypto, initial};
 
-fn hello(host: &str) -> Vec<u8> {
+pub(crate) fn hello(host: &str) -> Vec<u8> {
     message(&body(&[server_name(host), alpn(&["h3"])]))
 }
 
@@ -107,6 +107,56 @@ fn pieces_in_one_packet_may_come_shuffled_with_padding_and_pings_between() {
 }
 
 #[test]
+fn a_first_packet_is_read_behind_others_and_with_a_short_destination() {
+    // 0-RTT that nobody can open, for the same destination.
+    let early = [&[0xd0, 0, 0, 0, 1, 8][..], &sealed::DESTINATION, &[0, 30], &[7; 30]].concat();
+    let behind = [&early, &initial(1, 0, &crypto(0, &hello("www.example.fr")))[..]].concat();
+    assert_eq!(done(detect_datagram(&behind)).sni, crate::detect::tests::name("www.example.fr"));
+    // Not every server refuses a destination that is too short.
+    let short = [&[0xc0, 0, 0, 0, 1, 1, 9, 0, 0, 0x44, 0x9c][..], &[0; 1189]].concat();
+    assert!(crate::detect::begins_quic(&short));
+}
+
+/// An Initial packet of a client of version 1 for another destination, short enough to stand before others.
+pub(crate) fn short_initial(destination: &[u8], frames: &[u8]) -> Vec<u8> {
+    let keys = Keys::derive(keys::Salt::V1, destination, Sender::Client).unwrap();
+    let length = (1 + frames.len() + 16) as u16 | 0x4000;
+    let header = [&[0xc0, 0, 0, 0, 1, destination.len() as u8][..], destination, &[0, 0], &length.to_be_bytes(), &[0]];
+    keys.seal_first(&header.concat(), frames).unwrap()
+}
+
+#[test]
+fn what_two_servers_might_read_as_two_names_is_a_fault() {
+    let (refused, allowed) = (crypto(0, &hello("refused.example")), crypto(0, &hello("allowed.example")));
+    let two = [short_initial(&[7; 8], &refused), initial(1, 0, &allowed)].concat();
+    assert_eq!(done(detect_datagram(&two)).fault, Some(Fault::Malformed), "two connections in one datagram");
+    let junk: Vec<u8> = (0..8)
+        .flat_map(|_| [&[0xc0, 0, 0, 0, 1, 8][..], &sealed::DESTINATION, &[0, 0, 20], &[9; 20]].concat())
+        .collect();
+    let behind = [&junk[..], &initial(1, 0, &refused)].concat();
+    assert_eq!(done(detect_datagram(&behind)).fault, Some(Fault::Malformed), "behind too many packets");
+    // One behind the other is another connection, and is counted as one.
+    let mut flow = Datagrams::default();
+    assert_eq!(done(flow.look(&initial(1, 0, &allowed))).fault, None);
+    assert_eq!(flow.connections(), 1);
+    let second = [&short_initial(&[7; 8], &refused)[..], &[0; 1200]].concat();
+    assert_eq!(done(flow.look(&second)).sni, crate::detect::tests::name("refused.example"));
+    assert_eq!(flow.connections(), 2);
+}
+
+#[test]
+fn a_whole_hello_is_all_that_is_kept() {
+    let hello = hello("www.example.fr");
+    let mut flow = Datagrams::default();
+    let front = initial(1, 0, &crypto(0, &hello));
+    assert_eq!(done(flow.look(&front)).fault, None);
+    // What comes behind, wherever it is, changes nothing; what contradicts is a fault.
+    assert_eq!(done(flow.look(&initial(1, 1, &crypto(hello.len(), &[7; 900])))).fault, None);
+    let other = hello.iter().map(|b| b ^ 1).collect::<Vec<u8>>();
+    assert_eq!(done(flow.look(&initial(1, 2, &crypto(20, &other[20..])))).fault, Some(Fault::Malformed));
+}
+
+#[test]
 fn a_stream_that_says_two_things_in_one_place_is_a_fault() {
     let hello = hello("www.example.fr");
     let other = hello.iter().map(|b| b ^ 1).collect::<Vec<u8>>();
@@ -118,7 +168,7 @@ fn a_stream_that_says_two_things_in_one_place_is_a_fault() {
 fn what_no_client_sends_is_a_fault_and_limits_hold() {
     let stream = [&[8, 0][..], &hello("a.fr")].concat();
     assert_eq!(done(detect_datagram(&initial(1, 0, &stream))).fault, Some(Fault::Malformed));
-    let far = crypto(FIRST_BYTES_MAX, b"x");
+    let far = crypto(CRYPTO_MAX, b"x");
     assert_eq!(done(detect_datagram(&initial(1, 0, &far))).fault, Some(Fault::TooLong));
     let holes: Vec<u8> = (0..100).flat_map(|i| crypto(2 * i + 1, b"x")).collect();
     assert_eq!(done(detect_datagram(&initial(1, 0, &holes))).fault, Some(Fault::TooLong));
@@ -188,7 +238,7 @@ fn the_keys_of_the_rfcs_are_derived() {
         (keys::Salt::V1, "d1b1c98dd7689fb8ec11d242b123dc9b", "437b9aec36"),
         (keys::Salt::V2, "ffe67b6abcdb4298b485dd04de806071", "94a0c95e80"),
     ] {
-        let keys = Keys::derive(salt, &sealed::DESTINATION).unwrap();
+        let keys = Keys::derive(salt, &sealed::DESTINATION, Sender::Client).unwrap();
         assert_eq!(keys.mask(&sealed::bytes::<16>(sample)), Some(sealed::bytes::<5>(mask)), "{salt:?}");
     }
 }

@@ -139,6 +139,7 @@ impl Gateway {
                 (true, false) => crate::policy::Youtube::Strict,
             },
             without_h3: variant.without_h3,
+            quic: false,
         };
         match host.and_then(|host| self.names.safe.of(host, limits)) {
             Some(target) => Box::pin(self.ask_for_alias(client, key, target)),

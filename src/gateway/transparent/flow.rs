@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ::http::HeaderMap;
 use tokio::net::TcpStream;
 
-use crate::access::{Access, Carrier, Ending, Flags, Host, HostSource, Protocol, Target, Visit};
+use crate::access::{Access, Carrier, Ending, Flags, Protocol};
 use crate::detect::{Detected, Signature};
 use crate::metrics::METRICS;
 use crate::policy::RelayPermit;
@@ -20,7 +20,7 @@ use super::super::reply::Reply;
 use super::super::tunnel::{ALERT_ACCESS_DENIED, Intents, Passing, first_words, unread, write_intents};
 use super::super::way::{self, NoWay, Way};
 use super::super::{Snapshot, judge, parting};
-use super::listen;
+use super::{access_by_address, learn, listen};
 
 /// A client, and what it wants as far as that is known.
 pub struct Flow {
@@ -41,18 +41,7 @@ impl Flow {
     /// Of the target nothing is known but the address dialled.
     pub fn new(opened: Opened, snapshot: Arc<Snapshot>, client: TcpStream) -> Self {
         let connection = opened.connection(Phase::new());
-        // Every transparent door knows it.
-        let dialled = connection.dialled.unwrap_or(connection.local);
-        let mut target = Target::tunnel(Host::Address(dialled.ip()), dialled.port());
-        target.host_source = HostSource::Address;
-        let mut access = Access {
-            client: Arc::new(connection.identify(&snapshot)),
-            target,
-            method: "".into(),
-            visit: Visit::Unknown,
-            start: connection.gateway.clock.now(),
-        };
-        connection.gateway.say_how_sure(&mut access);
+        let access = access_by_address(&connection, &snapshot);
         Flow { connection, snapshot, access, client }
     }
 
@@ -172,12 +161,7 @@ impl Flow {
     }
 
     fn learn(&mut self, signature: &Signature) {
-        let target = &mut self.access.target;
-        target.protocol = signature.protocol;
-        if let Some(sni) = &signature.sni {
-            target.host = Host::Name(sni.clone());
-            target.host_source = HostSource::Sni;
-        }
+        learn(&mut self.access, signature);
     }
 
     fn tell_of_ech(&self, signature: &Signature, intents: &Intents) {

@@ -12,13 +12,14 @@ mod agree;
 mod flow;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::access::Carrier;
+use crate::access::{Access, Carrier, Host, HostSource, Target, Visit};
 use crate::config::Limits;
-use crate::detect::{self, Detected};
+use crate::detect::{self, Detected, Signature};
 use crate::tasks;
 
 use super::Snapshot;
@@ -71,6 +72,32 @@ async fn hear(client: &mut TcpStream, silence: Duration, limits: &Limits) -> Hea
 /// Reads on from the first byte until the protocol is known; `None` where the client broke off.
 async fn listen(client: &mut TcpStream, limits: &Limits) -> Option<Detected> {
     detect::read_first_bytes(client, limits.detect, detect::FIRST_BYTES_MAX).await.ok()
+}
+
+/// An access of which nothing is known but the address dialled.
+pub fn access_by_address(connection: &ClientConnection, snapshot: &Snapshot) -> Access {
+    // Every transparent door knows it.
+    let dialled = connection.dialled.unwrap_or(connection.local);
+    let target = Target::tunnel(Host::Address(dialled.ip()), dialled.port());
+    let mut access = Access {
+        client: Arc::new(connection.identify(snapshot)),
+        target: Target { host_source: HostSource::Address, ..target },
+        method: "".into(),
+        visit: Visit::Unknown,
+        start: connection.gateway.clock.now(),
+    };
+    connection.gateway.say_how_sure(&mut access);
+    access
+}
+
+/// Writes what the first bytes say into an access.
+pub fn learn(access: &mut Access, signature: &Signature) {
+    let target = &mut access.target;
+    target.protocol = signature.protocol;
+    if let Some(sni) = &signature.sni {
+        target.host = Host::Name(sni.clone());
+        target.host_source = HostSource::Sni;
+    }
 }
 
 /// The address from which the origin is to be reached, where that is not ours.

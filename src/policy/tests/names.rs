@@ -83,10 +83,10 @@ fn of_several_groups_the_strictest_counts() {
         let groups = groups.iter().map(|group| GroupName::from(*group)).collect();
         ruleset.name_limits(&Client { groups, ..client("") })
     };
-    let pupils = NameLimits { safe_search: false, youtube: Youtube::Moderate, without_h3: true };
-    let teachers = NameLimits { safe_search: true, youtube: Youtube::Strict, without_h3: false };
+    let pupils = NameLimits { safe_search: false, youtube: Youtube::Moderate, without_h3: true, quic: false };
+    let teachers = NameLimits { safe_search: true, youtube: Youtube::Strict, without_h3: false, quic: true };
     assert_eq!((limits(&["eleves"]), limits(&["enseignants"])), (pupils, teachers));
-    let both = NameLimits { safe_search: true, youtube: Youtube::Strict, without_h3: true };
+    let both = NameLimits { safe_search: true, youtube: Youtube::Strict, without_h3: true, quic: false };
     assert_eq!(limits(&["enseignants", "eleves"]), both);
     assert_eq!(school("").name_limits(&client("eleves")), NameLimits::default());
     let wrong = SCHOOL.replace("[groups.eleves]\n", "[groups.eleves]\nyoutube = \"none\"\n");

@@ -124,3 +124,23 @@ fn words_that_mean_nothing_are_problems() {
         assert!(problems.0[0].what.starts_with("`ssh` goes with `connect`"), "{problems}");
     }
 }
+
+#[test]
+fn quic_passes_only_for_groups_that_may_speak_it_and_by_rules_all_the_same() {
+    let text = format!("{SCHOOL}{RULES}").replace("[groups.enseignants]\n", "[groups.enseignants]\nhttp3 = true\n");
+    let ruleset = build(&text, "").unwrap();
+    for (who, port, protocol, expected) in [
+        ("eleves", 8443, Protocol::Quic, "refuse by gateway-quic"),
+        ("eleves", 443, Protocol::Quic, "refuse by tls-seulement"),
+        ("eleves", 8443, Protocol::Tls, "tunnel by default"),
+        ("enseignants", 443, Protocol::Quic, "tunnel by default"),
+    ] {
+        let access = spoken(who, port, protocol);
+        assert_eq!(answer(&ruleset, &access), expected, "{who} {port} {protocol}");
+        // And `explain` says so.
+        assert_eq!(ruleset.explain(&access).rule.as_str(), expected.rsplit(' ').next().unwrap());
+    }
+    let refused = "[[rule]]\nname = \"sans-quic\"\nprotocols = [\"quic\"]\naction = \"refuse\"\n";
+    let ruleset = build(&format!("{text}{refused}"), "").unwrap();
+    assert_eq!(answer(&ruleset, &spoken("enseignants", 443, Protocol::Quic)), "refuse by sans-quic");
+}

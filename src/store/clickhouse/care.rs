@@ -1,25 +1,43 @@
 //! What an operator does with the tables: compare, delete by days, copy for a case.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::columns::{Column, Definition, Line, names};
 use super::migrate::MigrationError;
 use super::read::all;
 use super::schema::{HOURLY, Plan};
 use super::select::{Value, condition, literal, until_the_last};
-use super::{ClickHouse, columns, encode, put_row};
-use crate::access::{CollegeCode, GatewayName, Stream, Timestamp};
+use super::{ClickHouse, columns};
+use crate::access::{CollegeCode, GatewayName, Row, Stream, Timestamp};
 use crate::store::{Batch, Filter, ReadError, StoreError};
 
-/// Rows of a stream of a lane of a gateway, that started on a UTC day.
-#[derive(Debug, Clone)]
-pub struct Keys {
-    pub stream: Stream,
-    pub college: CollegeCode,
-    pub gateway: GatewayName,
-    pub lane: u64,
+/// What is asked for at once: a lane's rows of one day of one college.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Part {
+    stream: Stream,
+    college: CollegeCode,
+    gateway: GatewayName,
+    lane: u64,
     /// Days since 1970.
-    pub day: i32,
+    day: i32,
+}
+
+impl Part {
+    fn of(row: &Row) -> Part {
+        let key = row.key();
+        let (college, gateway) = (key.college.clone(), key.gateway.clone());
+        Part { stream: row.stream(), college, gateway, lane: key.lane, day: row.start().day() }
+    }
+}
+
+/// Rows held against what the server has.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Those that it has not.
+    pub missing: Vec<Row>,
+    /// How many it has more than once.
+    pub doubled: u64,
 }
 
 macro_rules! line {
@@ -45,17 +63,39 @@ line!(DayCount { day: i64, rows: u64 });
 line!(Number { number: u64 });
 
 impl ClickHouse {
-    /// The keys that are there, each with how often.
-    pub async fn keys(&self, keys: &Keys) -> Result<BTreeMap<(u64, u32), u64>, ReadError> {
-        let Keys { stream, college, gateway, lane, day } = keys;
-        let (first, next) = (Timestamp::start_of_day(*day), Timestamp::start_of_day(day + 1));
+    /// Which of some rows the server has, by their keys.
+    pub async fn compare(&self, rows: &[Row]) -> Result<Compared, ReadError> {
+        let mut parts: BTreeMap<Part, Vec<&Row>> = BTreeMap::new();
+        for row in rows {
+            parts.entry(Part::of(row)).or_default().push(row);
+        }
+        let mut compared = Compared::default();
+        for (part, rows) in parts {
+            let there = self.keys(&part, &rows).await?;
+            for row in rows {
+                match there.get(&(row.key().sequence, row.key().slice)) {
+                    None => compared.missing.push(row.clone()),
+                    Some(times) => compared.doubled += u64::from(*times > 1),
+                }
+            }
+        }
+        Ok(compared)
+    }
+
+    /// The keys that are there between the first and the last of some rows, each with how often.
+    async fn keys(&self, part: &Part, rows: &[&Row]) -> Result<BTreeMap<(u64, u32), u64>, ReadError> {
+        let Part { stream, college, gateway, lane, .. } = part;
+        let starts = || rows.iter().map(|row| row.start());
+        let sequences = || rows.iter().map(|row| row.key().sequence);
         let mut filter = Filter::all(*stream);
-        (filter.from, filter.to, filter.college) = (Some(first), Some(next), Some(college.clone()));
+        (filter.from, filter.to) = (starts().min(), starts().max().map(|last| last.plus(Duration::from_micros(1))));
+        filter.college = Some(college.clone());
         let (clause, mut values) = condition(&filter);
         values.push(Value::from(gateway.as_str()));
+        let (first, last) = (sequences().min().unwrap_or(0), sequences().max().unwrap_or(u64::MAX));
         let select = format!(
             "SELECT sequence, slice, count() AS times FROM `{}`.`{stream}` WHERE {clause} AND gateway = ? AND lane = {lane} \
-             GROUP BY sequence, slice",
+             AND sequence BETWEEN {first} AND {last} GROUP BY sequence, slice",
             self.0.server.database
         );
         let statement = until_the_last(&select, KeyCount::COLUMNS, "sequence, slice", values);
@@ -66,9 +106,7 @@ impl ClickHouse {
     /// Stores rows that a token of before stands for and that are missing all the same: under a token of its own.
     pub async fn insert_again(&self, batch: &Batch, attempt: &str) -> Result<(), StoreError> {
         batch.check()?;
-        let (stream, token) = (batch.token.stream, format!("{}/again/{attempt}", batch.token));
-        let columns = columns::columns(stream);
-        self.insert_lines(stream.as_str(), columns, &token, &encode(columns, &batch.rows, put_row)).await
+        self.insert_rows(batch, &format!("{}/again/{attempt}", batch.token)).await
     }
 
     /// The days of a stream before `first` (days since 1970) that have rows, and how many.

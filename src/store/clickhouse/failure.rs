@@ -2,7 +2,7 @@
 
 use clickhouse::error::Error;
 
-use crate::store::StoreError;
+use crate::store::{ReadError, StoreError};
 
 /// Codes of the server's `ErrorCodes.cpp` that say something of this batch: it is set aside.
 const POISON: [u32; 4] = [
@@ -32,6 +32,10 @@ const STOP: [u32; 12] = [
 /// The number after `Code: ` of the server's words.
 pub(super) fn code(error: &Error) -> Option<u32> {
     let Error::BadResponse(words) = error else { return None };
+    code_in(words)
+}
+
+fn code_in(words: &str) -> Option<u32> {
     let (_, rest) = words.split_once("Code: ")?;
     let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     rest[..end].parse().ok()
@@ -43,6 +47,15 @@ pub(super) fn of_insert(error: &Error, endpoint: &str) -> StoreError {
     match code(error) {
         Some(117) if why.contains("Type of") => StoreError::Stop(why),
         Some(code) if POISON.contains(&code) => StoreError::Poison(why),
+        Some(code) if STOP.contains(&code) => StoreError::Stop(why),
+        _ => StoreError::Retry(why),
+    }
+}
+
+/// What to do about a batch of which it could not be read whether it is stored.
+pub(super) fn of_look(error: &ReadError) -> StoreError {
+    let why = format!("whether it is stored cannot be read: {error}");
+    match code_in(&why) {
         Some(code) if STOP.contains(&code) => StoreError::Stop(why),
         _ => StoreError::Retry(why),
     }
@@ -89,6 +102,9 @@ mod tests {
             assert_eq!(answer(code, "x"), "stop", "{code}");
         }
         assert_eq!(answer(117, "Type of 'port' must be UInt16, not UInt32"), "stop", "another schema");
+        let denied = ReadError::Unreadable("https://a:8443: Code: 497. DB::Exception: Not enough privileges".into());
+        assert!(matches!(of_look(&denied), StoreError::Stop(_)));
+        assert!(matches!(of_look(&ReadError::BrokeOff("gone".into())), StoreError::Retry(_)));
         for lost in [Error::TimedOut, Error::Network("gone".into()), Error::BadResponse("502 Bad Gateway".into())] {
             assert!(matches!(of_insert(&lost, "x"), StoreError::Retry(_)), "{lost}");
         }

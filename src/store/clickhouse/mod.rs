@@ -12,6 +12,7 @@
 //! | `accounts.rs`, `care.rs` | who may do what; comparing, deleting by days, copying for a case |
 //! | `select.rs`, `read.rs` | questions as SQL; answers as they stream in |
 //! | `failure.rs` | what an answer of the server means for a batch |
+//! | `doubt.rs` | when an acknowledgement is not believed |
 //!
 //! Several endpoints are tried in turn, beginning with the one that answered last: they must be nodes of one cluster.
 //! Nothing here waits without a deadline.
@@ -20,6 +21,7 @@ pub mod accounts;
 mod care;
 mod columns;
 mod connector;
+mod doubt;
 mod failure;
 mod migrate;
 mod read;
@@ -36,12 +38,13 @@ use clickhouse::insert_formatted::InsertFormatted;
 use clickhouse::{Client, Compression};
 use hyper_util::rt::TokioExecutor;
 
-use self::columns::{Definition, Line, head, names, put_row};
+use self::columns::{Definition, head, names, put_row};
 use self::connector::Connector;
+use self::doubt::Doubts;
 use super::{Batch, Filter, Found, Query, Question, ReadError, RecordStore, StoreError, Tally};
 use crate::access::{GapRow, GatewayName};
 use crate::config::Server;
-pub use care::Keys;
+pub use care::Compared;
 pub use migrate::{Migrated, MigrationError, statements};
 pub use schema::Plan;
 
@@ -65,6 +68,7 @@ struct Inner {
     /// The one that answered last.
     first: AtomicUsize,
     server: Server,
+    doubts: Doubts,
 }
 
 /// One node.
@@ -118,7 +122,8 @@ impl ClickHouse {
             Endpoint { url: url.clone(), client }
         };
         let endpoints = server.endpoints.iter().map(endpoint).collect();
-        Ok(ClickHouse(Arc::new(Inner { endpoints, first: AtomicUsize::new(0), server: server.clone() })))
+        let (first, server, doubts) = (AtomicUsize::new(0), server.clone(), Doubts::new());
+        Ok(ClickHouse(Arc::new(Inner { endpoints, first, server, doubts })))
     }
 
     /// The endpoints, beginning with the one that answered last.
@@ -156,6 +161,22 @@ impl ClickHouse {
         Err(MigrationError::Refused { statement: sql.chars().take(200).collect(), why: last })
     }
 
+    /// Sends a batch under its own token.
+    async fn insert_once(&self, batch: &Batch) -> Result<(), StoreError> {
+        if !batch.gaps.is_empty() {
+            self.insert_gaps(batch, "").await?;
+        }
+        if batch.rows.is_empty() {
+            return Ok(());
+        }
+        self.insert_rows(batch, &batch.token.to_string()).await
+    }
+
+    async fn insert_rows(&self, batch: &Batch, token: &str) -> Result<(), StoreError> {
+        let (stream, columns) = (batch.token.stream, columns::columns(batch.token.stream));
+        self.insert_lines(stream.as_str(), columns, token, &encode(columns, &batch.rows, put_row)).await
+    }
+
     /// Sends rows to one table, in one block under one token, to one endpoint after the other until one has them.
     async fn insert_lines(
         &self,
@@ -173,6 +194,8 @@ impl ClickHouse {
             for (name, value) in INSERT_SETTINGS {
                 insert = insert.with_setting(name, value);
             }
+            // Nobody waits for it any longer.
+            insert = insert.with_setting("max_execution_time", (send + answer).as_secs().max(1).to_string());
             match send_all(insert.with_setting("insert_deduplication_token", token), body).await {
                 Ok(()) => {
                     self.answered(place);
@@ -218,17 +241,12 @@ impl RecordStore for ClickHouse {
                 format!("{}: the row {:?} starts at {}, which no day part holds", batch.token, row.key(), row.start());
             return Err(StoreError::Poison(why));
         }
-        let token = batch.token.to_string();
-        if !batch.gaps.is_empty() {
-            let body = encode(GapRow::COLUMNS, &batch.gaps, GapRow::put);
-            self.insert_lines(schema::GAPS, GapRow::COLUMNS, &format!("{token}/gaps"), &body).await?;
-        }
-        if batch.rows.is_empty() {
-            return Ok(());
-        }
-        let stream = batch.token.stream;
-        let columns = columns::columns(stream);
-        self.insert_lines(stream.as_str(), columns, &token, &encode(columns, &batch.rows, put_row)).await
+        self.insert_surely(batch).await
+    }
+
+    async fn confirm(&self, batch: &Batch) -> Result<u64, StoreError> {
+        batch.check()?;
+        self.insert_missing(batch).await
     }
 
     async fn search(&self, query: &Query) -> Result<Found, ReadError> {

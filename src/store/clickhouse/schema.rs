@@ -32,7 +32,7 @@ pub struct Plan {
 
 /// Tokens that a table remembers (some 150 bytes each, in memory). 133 colleges that ship every 30 s send 0.38 million
 /// inserts a day: two and a half days of all of them. A batch whose acknowledgement was lost and that comes again later than
-/// that is stored twice, which `ecluse store reconcile` finds.
+/// that is looked for before it is sent.
 const WINDOW: u32 = 1_000_000;
 
 impl Plan {

@@ -1,12 +1,12 @@
 //! Datagrams: raw ones as they are, and frames sealed into QUIC Initial packets as a client would, so that what is behind the
-//! encryption is reached too.
+//! encryption is reached too. What a client is answered is answered by nobody, and shorter than what it sent.
 
 #![no_main]
 
 use aws_lc_rs::aead::quic::{AES_128, HeaderProtectionKey};
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ecluse::access::Carrier;
-use ecluse::detect::{Datagrams, Fault, Step};
+use ecluse::detect::{Datagrams, Fault, Step, begins_quic, quic_refusal, quic_version_negotiation};
 use libfuzzer_sys::fuzz_target;
 
 /// RFC 9001 A.1: a destination, and the keys of its client.
@@ -44,6 +44,13 @@ fuzz_target!(|bytes: &[u8]| {
         0 => pieces.map(<[u8]>::to_vec).collect(),
         _ => pieces.enumerate().map(|(i, frames)| sealed(i as u8, frames)).collect(),
     };
+    for datagram in &datagrams {
+        let answers = [quic_refusal(datagram), quic_version_negotiation(datagram)];
+        assert!(answers.iter().flatten().count() <= usize::from(begins_quic(datagram)));
+        for answer in answers.iter().flatten() {
+            assert!(answer.len() < 100 && answer.len() < datagram.len() && !begins_quic(answer), "{answer:?}");
+        }
+    }
     let mut flow = Datagrams::default();
     let answer = datagrams.iter().find_map(|datagram| match flow.look(datagram) {
         Step::Done(signature) => Some(signature),
@@ -58,5 +65,9 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if flow.ja4().is_some() {
         assert_eq!(signature.protocol.carrier(), Carrier::Quic, "{signature:?}");
+    }
+    // A flow that is known is looked at further: another may begin in its place.
+    for datagram in &datagrams {
+        let _ = flow.look(datagram);
     }
 });

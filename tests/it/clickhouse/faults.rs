@@ -45,7 +45,7 @@ async fn whatever_the_server_says_each_row_is_there_once() {
     })
     .await;
     let mut settings = server(&[between.url()], &database);
-    settings.answer = PATIENCE;
+    (settings.send, settings.answer) = (PATIENCE, PATIENCE);
     let store = open(&settings);
 
     let batches = amount("ECLUSE_TEST_FAULTS", 40);

@@ -2,6 +2,7 @@
 //! come again, servers that die, lie or are slow, endpoints that fail, TLS.
 
 mod between;
+mod doubt;
 mod faults;
 mod kills;
 mod schema;

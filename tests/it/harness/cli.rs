@@ -1,5 +1,6 @@
 //! The `ecluse` program as an operator runs it: arguments in, exit code, lines and errors out.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -35,11 +36,24 @@ impl Said {
 
 /// The same command in a shell that may have so many files open.
 pub fn limited(command: &Command, descriptors: u64) -> Command {
+    in_shell(command, &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\""))
+}
+
+/// The same command with a socket that a service manager has opened (sd_listen_fds(3)), and without any capability.
+pub fn handed(command: &Command, socket: OwnedFd) -> Command {
+    let script = "exec 3<&0 0< /dev/null; export LISTEN_PID=$$ LISTEN_FDS=1
+                  exec setpriv --bounding-set=-all --inh-caps=-all --ambient-caps=-all \"$0\" \"$@\"";
+    let mut shell = in_shell(command, script);
+    shell.stdin(socket);
+    shell
+}
+
+fn in_shell(command: &Command, script: &str) -> Command {
     let mut shell = Command::new("sh");
     for (name, _) in command.get_envs().filter(|(_, value)| value.is_none()) {
         shell.env_remove(name);
     }
-    shell.arg("-c").arg(format!("ulimit -n {descriptors} && exec \"$0\" \"$@\""));
+    shell.arg("-c").arg(script);
     shell.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
     shell
 }
@@ -72,6 +86,11 @@ pub fn rows(text: &str) -> Vec<Value> {
 /// A text field of a row; empty where it is missing or null.
 pub fn text<'a>(row: &'a Value, field: &str) -> &'a str {
     row.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Whether a row bears a flag.
+pub fn has_flag(row: &Value, flag: &str) -> bool {
+    row["flags"].as_array().is_some_and(|flags| flags.iter().any(|one| one == flag))
 }
 
 /// A number of a row; 0 where it is missing or null.

@@ -55,6 +55,9 @@ impl Gateway {
         if let Some(descriptors) = site.descriptors {
             command = cli::limited(&command, descriptors);
         }
+        if let Some(socket) = &site.handed {
+            command = cli::handed(&command, socket.try_clone().expect("a descriptor").into());
+        }
         let mut gateway = Gateway::spawn_command(command, Some(&config), &site.state(), site.proxy());
         gateway.proxy_v6 = site.proxy_v6();
         gateway.wait_ready().await?;

@@ -8,7 +8,7 @@
 //! ([`Lab::enter`]). Routing is on, so that what is not intercepted reaches the origin, and a test can fail.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 
@@ -174,6 +174,11 @@ impl Namespace {
         let listener = self.within(|| TcpListener::bind(address)).unwrap_or_else(|e| panic!("{address}: {e}"));
         listener.set_nonblocking(true).expect("an open socket");
         tokio::net::TcpListener::from_std(listener).expect("a runtime")
+    }
+
+    /// A socket for datagrams.
+    pub fn datagrams(&self, address: &str) -> UdpSocket {
+        self.within(|| UdpSocket::bind(address)).unwrap_or_else(|e| panic!("{address}: {e}"))
     }
 
     pub fn connect(&self, address: SocketAddr) -> super::raw::Line {

@@ -14,6 +14,7 @@ pub mod gateway;
 pub mod lab;
 pub mod mirror;
 pub mod origin;
+pub mod quic;
 pub mod raw;
 pub mod readers;
 pub mod recorder;

@@ -1,7 +1,7 @@
 //! The files of one college: configuration, policy, people and lists, in a folder that goes with the test.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -167,6 +167,8 @@ pub struct Site {
     pub explicit: Vec<SocketAddr>,
     /// Tables of the configuration, as TOML text by table name; a test adds or replaces what it needs.
     pub tables: BTreeMap<String, String>,
+    /// A socket that the gateway is handed, and then no capability.
+    pub handed: Option<UdpSocket>,
     /// How many files the gateway may have open; `None`: as many as the test.
     pub descriptors: Option<u64>,
 }
@@ -179,7 +181,7 @@ impl Site {
         if std::net::TcpListener::bind("[::1]:0").is_ok() {
             explicit.push(SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port)));
         }
-        let mut site = Site { folder, explicit, tables: BTreeMap::new(), descriptors: None };
+        let mut site = Site { folder, explicit, tables: BTreeMap::new(), handed: None, descriptors: None };
         std::fs::create_dir_all(site.rules().join("lists")).expect("a writable folder");
         std::fs::create_dir_all(site.state()).expect("a writable folder");
         site.set(

@@ -37,16 +37,19 @@ impl Authority {
 
     /// A TLS server for `names`, wildcards included.
     pub fn acceptor(&self, names: &[&str]) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::new(self.server_config(names)))
+    }
+
+    pub fn server_config(&self, names: &[&str]) -> ServerConfig {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let (leaf, key) = self.leaf(CertificateParams::new(names).expect("valid names"));
         let secret = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
             .expect("TLS 1.2 and 1.3")
             .with_no_client_auth()
             .with_single_cert(vec![leaf.der().clone()], secret)
-            .expect("a matching key");
-        TlsAcceptor::from(Arc::new(config))
+            .expect("a matching key")
     }
 
     /// A TLS server that wants a certificate signed by `clients`.
