@@ -7,6 +7,7 @@
 
 mod harness;
 
+mod authority;
 mod clickhouse;
 mod clients;
 mod crowd;
