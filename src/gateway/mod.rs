@@ -37,6 +37,7 @@ mod reach;
 mod record;
 mod repeats;
 mod reply;
+mod say_no;
 mod transparent;
 mod tunnel;
 mod upgrade;
@@ -57,6 +58,7 @@ use crate::metrics::METRICS;
 use crate::origin::{Guard, Memory, Parent, Resolver};
 use crate::policy::Ruleset;
 use crate::tasks;
+use crate::tls::Inspection;
 
 use allowances::Allowances;
 use control::Rejected;
@@ -74,6 +76,8 @@ pub struct Snapshot {
     pub guard: Guard,
     /// The proxy that we go through ourselves, if any.
     pub parent: Option<Arc<Parent>>,
+    /// With what TLS is opened, where policy says so.
+    pub inspection: Option<Arc<Inspection>>,
     pub installed: Timestamp,
 }
 

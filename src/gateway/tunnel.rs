@@ -38,11 +38,9 @@ use super::origins::{Link, Origins};
 use super::reach::{self, Reached};
 use super::record::{Judgement, access_record, decide_anew};
 use super::reply::{Reply, and_close};
+use super::say_no::{self, Refusal};
 use super::way::{NoWay, Way};
-use super::{Gateway, Snapshot, intent, judge, own_pages, parting, way};
-
-/// TLS 1.2 alert (RFC 5246 §7.2): fatal, access_denied. Understood by TLS 1.3 clients as well.
-pub const ALERT_ACCESS_DENIED: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 49];
+use super::{Gateway, Snapshot, intent, judge, own_pages, way};
 
 /// Answers a CONNECT; the tunnel goes on in a task of its own.
 pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<Incoming>) -> Response<ReplyBody> {
@@ -65,10 +63,13 @@ pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<In
     }
     let judgement = match judge::connection(&snapshot, &access) {
         Ok(judgement) => judgement,
-        Err(judgement) => return reply.refused(&access, *judgement),
+        Err(judgement) => return refused(connection, snapshot.clone(), &reply, request, access, *judgement),
     };
     let way = match way::find(connection, &snapshot, &mut access).await {
         Ok(way) => way,
+        Err(NoWay::Refused(judgement)) => {
+            return refused(connection, snapshot.clone(), &reply, request, access, *judgement);
+        }
         Err(no_way) => return reply.no_way(&access, no_way),
     };
     let intents = match write_intents(connection, &access, &judgement, &way) {
@@ -92,6 +93,31 @@ pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<In
     };
     let tunnel = Tunnel { from, snapshot: snapshot.clone(), access, judgement, intents };
     tasks::spawn("tunnel", tunnel.run(upgrade, origin));
+    let mut response = Response::new(ReplyBody::Own(None));
+    *response.status_mut() = StatusCode::OK;
+    response
+}
+
+/// A CONNECT that is refused: 403, or 200 and the page inside, where the client will see that one. The row says 403.
+fn refused(
+    connection: &Arc<ClientConnection>,
+    snapshot: Arc<Snapshot>,
+    reply: &Reply<'_>,
+    mut request: Request<Incoming>,
+    access: Access,
+    judgement: Judgement,
+) -> Response<ReplyBody> {
+    let refusal = reply.refused(&access, judgement.clone());
+    if !say_no::is_shown(&connection.gateway, &snapshot, &access) {
+        return refusal;
+    }
+    let upgrade = hyper::upgrade::on(&mut request);
+    let taken = connection.taken.clone();
+    let refusal = Refusal { gateway: connection.gateway.clone(), snapshot, access, judgement };
+    tasks::spawn("refused tunnel", async move {
+        refusal.say_inside(upgrade).await;
+        drop(taken);
+    });
     let mut response = Response::new(ReplyBody::Own(None));
     *response.status_mut() = StatusCode::OK;
     response
@@ -206,7 +232,7 @@ impl Tunnel {
             tracing::debug!(host = %self.access.target.host, %fault, "a tunnel may hide a name");
             let judgement = Reply::new(&self.from.gateway, &self.snapshot, &HeaderMap::new()).hidden_name(&self.access);
             self.note(judgement);
-            self.refuse(client).await;
+            self.refuse(client, detected).await;
             return None;
         }
         let permit = match judge::flow(&self.snapshot, &self.access) {
@@ -216,7 +242,7 @@ impl Tunnel {
             }
             Err(judgement) => {
                 self.note(*judgement);
-                self.refuse(client).await;
+                self.refuse(client, detected).await;
                 return None;
             }
         };
@@ -316,32 +342,13 @@ impl Tunnel {
     }
 
     /// Says no in the client's own language.
-    async fn refuse(self, client: TcpStream) {
+    async fn refuse(self, client: TcpStream, detected: Detected) {
         METRICS.accesses_refused.add(1);
-        let said = match self.access.target.protocol.carrier() {
-            Carrier::Tls => Some(ALERT_ACCESS_DENIED.to_vec()),
-            Carrier::Http => Some(self.http_refusal().into_bytes()),
-            Carrier::Quic | Carrier::Own => None,
-        };
-        let Tunnel { from: From { taken, .. }, mut intents, .. } = self;
+        let Tunnel { from: From { gateway, taken, .. }, snapshot, access, judgement, mut intents } = self;
         intents.end(Ending::Answered);
         drop(intents);
-        match said {
-            Some(said) => parting::say_goodbye(client, &said).await,
-            None => parting::hang_up(client),
-        }
+        Refusal { gateway, snapshot, access, judgement }.say(client, detected).await;
         drop(taken);
-    }
-
-    /// A whole HTTP answer: the client speaks HTTP inside its tunnel and nobody else frames it.
-    fn http_refusal(&self) -> String {
-        let reply = Reply::new(&self.from.gateway, &self.snapshot, &HeaderMap::new());
-        let body = reply.refusal_text(&self.access, &self.judgement);
-        format!(
-            "HTTP/1.1 403 Forbidden\r\nContent-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        )
     }
 }
 

@@ -169,6 +169,20 @@ impl Ruleset {
         judged
     }
 
+    /// Whether a rule shields the connection from being opened, wherever in the file it stands: a promise to the person
+    /// does not depend on the order of rules. One name of two is enough.
+    pub fn is_shielded(&self, access: &Access) -> bool {
+        let facts = self.facts(access, Stage::Connection);
+        let names = self.look_up(&access.target);
+        let shields = |name: &Named| {
+            self.policy.rules.iter().enumerate().any(|(i, rule)| {
+                (rule.duties.never_inspect || rule.duties.help_line)
+                    && matches!(weigh(i, rule, name, &facts), Weighed::Matches | Weighed::Perhaps)
+            })
+        };
+        shields(&names.first) || names.second.as_ref().is_some_and(shields)
+    }
+
     pub(super) fn facts(&self, access: &Access, stage: Stage) -> Facts {
         let target = &access.target;
         let named_more = stage != Stage::Name;

@@ -14,6 +14,7 @@ use crate::lists::{Catalogue, Image, ImageError, Problem};
 use crate::origin::{CredentialsError, Guard, Parent};
 use crate::policy::Ruleset;
 use crate::tasks;
+use crate::tls::{Inspection, InspectionError};
 
 /// Why there are no new rules. What was in force stays.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,8 @@ pub enum RulesError {
     Image { path: PathBuf, error: ImageError },
     #[error(transparent)]
     Parent(#[from] CredentialsError),
+    #[error("inspection: {0}")]
+    Inspection(#[from] InspectionError),
 }
 
 fn in_lines(problems: &[Problem]) -> String {
@@ -45,13 +48,14 @@ pub async fn build(config: Config, own: &[SocketAddr], clock: &Clock) -> Result<
     let image = Arc::new(current_image(&config).await?);
     let guard = Guard::new(own.to_vec(), config.guard.allow.clone(), config.guard.refuse.clone());
     let parent = config.parent.as_ref().map(Parent::open).transpose()?.map(Arc::new);
+    let inspection = Inspection::open(&config.inspection)?.map(Arc::new);
     // Policy and people are small; the gateway's other threads go on meanwhile.
     let (config, rules) = blocking(move || {
         let rules = Ruleset::build(&config, image);
         (config, rules)
     })
     .await;
-    Ok(Snapshot { rules: Arc::new(rules?), config, guard, parent, installed: clock.now() })
+    Ok(Snapshot { rules: Arc::new(rules?), config, guard, parent, inspection, installed: clock.now() })
 }
 
 /// The compiled lists: as they lie there if nothing changed since, otherwise compiled anew; the urgent changes over them.

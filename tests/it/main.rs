@@ -14,6 +14,7 @@ mod crowd;
 mod docs;
 mod durability;
 mod guard;
+mod inspection;
 mod joins;
 mod layering;
 mod limits;

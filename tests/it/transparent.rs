@@ -18,6 +18,7 @@ use crate::harness::raw::{End, RawOrigin};
 use crate::harness::site::Site;
 use crate::harness::tls::Authority;
 use crate::harness::tool;
+use crate::inspection::make_authority;
 
 /// A lab with a gateway whose doors are open and whose rules are loaded, and origins over HTTP and HTTPS.
 struct Town {
@@ -31,6 +32,11 @@ struct Town {
 impl Town {
     /// `None` outside the lab, see [`Lab::enter`].
     async fn enter(test: &str, transparent: &str) -> Option<Town> {
+        Town::enter_with(test, transparent, |_| {}).await
+    }
+
+    /// `change` sees the site before the gateway starts.
+    async fn enter_with(test: &str, transparent: &str, change: impl FnOnce(&mut Site)) -> Option<Town> {
         let lab = Lab::enter(&format!("transparent::{test}"))?;
         let names = NameServer::start().await;
         for name in ["allowed.test", "www.adult.test", "adult.test"] {
@@ -48,6 +54,7 @@ impl Town {
             "transparent_http = [\"0.0.0.0:3129\", \"[::]:3129\"]\ntransparent_tls = [\"0.0.0.0:3130\", \"[::]:3130\"]",
         );
         site.set("transparent", &format!("interfaces = [\"eth-c\"]\n{transparent}"));
+        change(&mut site);
         let gateway = Gateway::start(&mut site).await;
         for (arguments, shell) in [(&["nftables"][..], "nft -f"), (&["nftables", "--routing"], "sh -e")] {
             let file = site.folder().join("firewall");
@@ -132,6 +139,29 @@ async fn filtered(test: &str, mode: &str) {
     let row = row.unwrap_or_else(|| panic!("no row for {outward}: {connections:#?}"));
     assert_eq!((text(row, "origin_address"), number(row, "origin_port")), (ORIGIN_V4, 80));
     assert_eq!(outward.ip().to_canonical().to_string(), "198.51.100.1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_name_shows_its_page_over_tls_where_devices_believe_the_authority() {
+    let test = "a_refused_name_shows_its_page_over_tls_where_devices_believe_the_authority";
+    let change = |site: &mut Site| {
+        std::fs::write(site.folder().join("world.pem"), std::fs::read(site.folder().join("authority.pem")).unwrap())
+            .expect("a writable folder");
+        make_authority(site, "");
+        std::fs::copy(site.state().join("authority.pem"), site.folder().join("authority.pem")).expect("a copy");
+    };
+    let Some(town) = Town::enter_with(test, "", change).await else { return };
+    // curl believes the school's authority now, and no other.
+    let said = town.curl("adult.test", ORIGIN_V4, "https://adult.test/secret").await;
+    assert!(said.stdout.ends_with("\n403") && said.stdout.contains("Collège des Essais"), "{said:?}");
+    let row = town.row("adult.test", "").await;
+    assert!(said.stdout.contains(text(&row, "reference")), "{row:#}{}", said.stdout);
+    assert_eq!((text(&row, "action"), text(&row, "host_source")), ("refuse", "sni"));
+    assert_eq!((text(&row, "ending"), &row["status"]), ("answered", &Value::Null));
+    assert!(town.secure.ledger.connections().is_empty());
+    // What is allowed bears its own certificate, which this curl does not know.
+    let said = town.curl("allowed.test", ORIGIN_V4, "https://allowed.test/").await;
+    assert_eq!(said.code, Some(60), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

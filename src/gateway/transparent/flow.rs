@@ -17,7 +17,8 @@ use super::super::phase::Phase;
 use super::super::reach::{self, Reached};
 use super::super::record::{Judgement, access_record, decide_anew};
 use super::super::reply::Reply;
-use super::super::tunnel::{ALERT_ACCESS_DENIED, Intents, Passing, first_words, unread, write_intents};
+use super::super::say_no::Refusal;
+use super::super::tunnel::{Intents, Passing, first_words, unread, write_intents};
 use super::super::way::{self, NoWay, Way};
 use super::super::{Snapshot, judge, parting};
 use super::listen;
@@ -66,7 +67,7 @@ impl Flow {
         let (way, permit, judgement) = match self.find_by_first_bytes(signature).await {
             Ok(found) => found,
             Err(no_way) => {
-                self.refuse(no_way).await;
+                self.refuse(no_way, detected).await;
                 return None;
             }
         };
@@ -90,7 +91,7 @@ impl Flow {
         let (way, judgement) = match found {
             Ok(found) => found,
             Err(no_way) => {
-                self.refuse(no_way).await;
+                self.refuse(no_way, unread(Signature::of(Protocol::Silent))).await;
                 return None;
             }
         };
@@ -159,8 +160,9 @@ impl Flow {
         let Some(permit) = permit else {
             METRICS.accesses_refused.add(1);
             dialled.intents.end(Ending::Answered);
-            drop(dialled);
-            self.part(true).await;
+            let Dialled { origin, judgement, intents } = dialled;
+            drop((origin, intents));
+            self.part(Some(judgement), detected).await;
             return None;
         };
         METRICS.accesses_tunnelled.add(1);
@@ -300,24 +302,28 @@ impl Flow {
     }
 
     /// It is not to be, and no intent was written: the row, and the word.
-    async fn refuse(self, no_way: NoWay) {
+    async fn refuse(self, no_way: NoWay, detected: Detected) {
         let refuses = is_refusal(&no_way);
-        self.write_refused(no_way);
-        self.part(refuses).await;
+        let judgement = self.write_refused(no_way);
+        self.part(Some(judgement).filter(|_| refuses), detected).await;
     }
 
-    fn write_refused(&self, no_way: NoWay) {
+    fn write_refused(&self, no_way: NoWay) -> Judgement {
         let ending = no_way.ending();
         let judgement = self.reply().wordless(&self.access, no_way);
         self.reply().write_ended(&self.access, &judgement, ending);
         self.connection.close(ending);
+        judgement
     }
 
     /// Says no in the client's own language. Where it was no refusal, a reset says that there is no connection.
-    async fn part(self, is_refusal: bool) {
-        let Flow { connection, client, access, .. } = self;
-        match access.target.protocol.carrier() {
-            Carrier::Tls if is_refusal => parting::say_goodbye(client, &ALERT_ACCESS_DENIED).await,
+    async fn part(self, refused: Option<Judgement>, detected: Detected) {
+        let Flow { connection, snapshot, client, access } = self;
+        match refused {
+            Some(judgement) if access.target.protocol.carrier() == Carrier::Tls => {
+                let gateway = connection.gateway.clone();
+                Refusal { gateway, snapshot, access, judgement }.say(client, detected).await;
+            }
             _ => parting::hang_up(client),
         }
         drop(connection);
