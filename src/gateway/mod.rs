@@ -19,11 +19,13 @@ mod connection;
 pub mod control;
 mod counted;
 mod dns;
+mod ends;
 mod expectation;
 mod flows;
 mod forward;
 mod headers;
 mod http;
+mod inspect;
 mod intent;
 mod judge;
 mod origin_fault;
@@ -58,7 +60,7 @@ use crate::metrics::METRICS;
 use crate::origin::{Guard, Memory, Parent, Resolver};
 use crate::policy::Ruleset;
 use crate::tasks;
-use crate::tls::Inspection;
+use crate::tls::{Inspection, Pinned};
 
 use allowances::Allowances;
 use control::Rejected;
@@ -95,6 +97,8 @@ pub struct Gateway {
     idle_links: Arc<IdleLinks>,
     repeats: Repeats,
     names: NameGuard,
+    /// Hosts whose clients believe no certificate of ours.
+    pinned: Pinned,
     draining: watch::Sender<bool>,
     /// Told to all connections while nearly as many are open as may be.
     place_wanted: Notify,
@@ -120,6 +124,7 @@ impl Gateway {
             idle_links: Arc::default(),
             repeats: Repeats::default(),
             names,
+            pinned: Pinned::default(),
             draining: watch::Sender::new(false),
             place_wanted: Notify::new(),
             started: clock.now(),

@@ -193,8 +193,8 @@ impl<'a> Reply<'a> {
             access,
             judgement,
             match access.target.scheme {
-                Scheme::Http => answer::block_page,
-                Scheme::Https | Scheme::Tunnel => answer::connect_refusal_body,
+                Scheme::Http | Scheme::Https => answer::block_page,
+                Scheme::Tunnel => answer::connect_refusal_body,
             },
         )
     }

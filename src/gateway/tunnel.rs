@@ -30,17 +30,20 @@ use super::answer::Failure;
 use super::body::ReplyBody;
 use super::client_io::ClientIo;
 use super::client_row::ClientRow;
-use super::connection::{ClientConnection, Opened};
+use super::connection::{ClientConnection, Inside, Opened};
+use super::ends::{ClientEnd, End};
 use super::flows::AccessFlow;
 use super::http::{read_authority, split_port};
+use super::inspect::Opening;
 use super::intent::ConnectionIntent;
+use super::judge::Passage;
 use super::origins::{Link, Origins};
 use super::reach::{self, Reached};
 use super::record::{Judgement, access_record, decide_anew};
 use super::reply::{Reply, and_close};
 use super::say_no::{self, Refusal};
 use super::way::{NoWay, Way};
-use super::{Gateway, Snapshot, intent, judge, own_pages, way};
+use super::{Gateway, Snapshot, inspect, intent, judge, own_pages, way};
 
 /// Answers a CONNECT; the tunnel goes on in a task of its own.
 pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<Incoming>) -> Response<ReplyBody> {
@@ -235,10 +238,11 @@ impl Tunnel {
             self.refuse(client, detected).await;
             return None;
         }
-        let permit = match judge::flow(&self.snapshot, &self.access) {
-            Ok((permit, judgement)) => {
+        let can_open = inspect::can_open(&self.from.gateway, &self.snapshot, &self.access, &detected.signature);
+        let passage = match judge::flow(&self.snapshot, &self.access, can_open) {
+            Ok((passage, judgement)) => {
                 self.note(judgement);
-                permit
+                passage
             }
             Err(judgement) => {
                 self.note(*judgement);
@@ -251,6 +255,13 @@ impl Tunnel {
             self.serve_inside(client, origin).await;
             return None;
         }
+        let permit = match passage {
+            Passage::Tunnel(permit) => permit,
+            Passage::Inspect(permit) => {
+                self.into_opening().open(permit, client, origin).await;
+                return None;
+            }
+        };
         METRICS.accesses_tunnelled.add(1);
         let idle = self.snapshot.config.limits.tunnel_idle;
         let Tunnel { from: From { taken, .. }, intents, .. } = self;
@@ -325,20 +336,26 @@ impl Tunnel {
         self.judgement = judgement;
     }
 
+    fn into_opening(self) -> Opening {
+        let Tunnel { from: From { gateway, ends, taken }, snapshot, access, intents, .. } = self;
+        Opening { gateway, snapshot, ends, taken, access, intents, dialled: None }
+    }
+
     /// A tunnel whose inside is plain HTTP hides nothing: its requests are judged, framed and written down like those
     /// that are not in a tunnel, and those to the name it was asked for go over the connection that it has.
     async fn serve_inside(self, client: Side<TcpStream>, origin: Reached) {
         let Tunnel { from: From { gateway, ends, taken }, snapshot, access, intents, .. } = self;
         let limits = snapshot.config.limits;
         intents.access.finish(Some(StatusCode::OK.as_u16()), Ending::Complete);
-        let inside = (access.target.host.clone(), access.target.port);
+        let (host, port) = (access.target.host.clone(), access.target.port);
+        let inside = Inside { host, port, is_opened: false, distrust: None };
         let origins = Origins::new(&gateway.idle_links, limits.flows);
         let row = ClientRow::of_tunnel(intents.connection.sequence);
-        if let Ok(link) = Link::open(origin, &access.target, intents.connection, &limits).await {
+        if let Ok(link) = Link::open(origin.into(), &access.target, intents.connection, &limits).await {
             origins.keep(link);
         }
         let opened = Opened { gateway, ends, taken, origins, row, inside: Some(inside), dialled: None };
-        opened.serve_boxed(client.stream, client.first, limits).await;
+        opened.serve_boxed(client.stream.into(), client.first, limits).await;
     }
 
     /// Says no in the client's own language.
@@ -354,6 +371,15 @@ impl Tunnel {
 
 /// The client's bare stream, and what it sent right behind its CONNECT.
 pub fn take_stream(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
+    match take_end(upgraded)? {
+        (End::Clear(stream), held) => Some((stream, held)),
+        // There is no CONNECT inside.
+        (End::Opened(_), _) => None,
+    }
+}
+
+/// The same where TLS may have been opened.
+pub fn take_end(upgraded: Upgraded) -> Option<(ClientEnd, Bytes)> {
     let parts = upgraded.downcast::<TokioIo<ClientIo>>().ok()?;
     let (stream, held) = parts.io.into_inner().into_stream()?;
     // hyper is given nothing beyond a request: what came after it is held.

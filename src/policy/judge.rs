@@ -169,6 +169,23 @@ impl Ruleset {
         judged
     }
 
+    /// Takes the wish to open a flow away where nothing is to be opened: it is no TLS, or a rule shields it. TLS that says
+    /// it carries something else than HTTP is not TLS to open.
+    pub(super) fn shield(&self, access: &Access, judged: &mut Judged) {
+        if !judged.duties.inspect {
+            return;
+        }
+        let shielded = self.is_shielded(access);
+        if shielded || access.target.protocol != Protocol::Tls {
+            judged.duties = Duties {
+                inspect: false,
+                inspect_or_refuse: false,
+                never_inspect: judged.duties.never_inspect || shielded,
+                ..judged.duties
+            };
+        }
+    }
+
     /// Whether a rule shields the connection from being opened, wherever in the file it stands: a promise to the person
     /// does not depend on the order of rules. One name of two is enough.
     pub fn is_shielded(&self, access: &Access) -> bool {
@@ -367,6 +384,8 @@ fn together(a: Duties, b: Duties) -> Duties {
     Duties {
         help_line: a.help_line && b.help_line,
         never_inspect: a.never_inspect || b.never_inspect,
+        inspect: a.inspect || b.inspect,
+        inspect_or_refuse: a.inspect_or_refuse || b.inspect_or_refuse,
         keep_path: a.keep_path && b.keep_path,
         log_only: a.log_only || b.log_only,
     }

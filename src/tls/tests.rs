@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, UnixTime};
-use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{NamedGroup, RootCertStore, ServerConfig};
 
 use super::origins::verifier;
 use super::*;
@@ -66,6 +66,8 @@ async fn meet(server: Arc<ServerConfig>, roots: RootCertStore, name: &Host) -> R
     let stream = TcpStream::connect(address).await.unwrap();
     let origins = Origins::with_roots(roots).unwrap();
     let mut stream = origins.connect(&RelayPermit::for_test(), stream, name, SOON).await?;
+    let group = stream.get_ref().1.negotiated_key_exchange_group().map(|group| group.name());
+    assert_eq!(group, Some(NamedGroup::X25519MLKEM768), "safe from those who record now and break later");
     let mut heard = Vec::new();
     stream.read_to_end(&mut heard).await.unwrap();
     assert_eq!(heard, b"hello");

@@ -15,10 +15,10 @@ use crate::harness::lab::{
 };
 use crate::harness::origin::Origin;
 use crate::harness::raw::{End, RawOrigin};
-use crate::harness::site::Site;
+use crate::harness::site::{POLICY, Site};
 use crate::harness::tls::Authority;
 use crate::harness::tool;
-use crate::inspection::make_authority;
+use crate::inspection::{INSPECT, make_authority};
 
 /// A lab with a gateway whose doors are open and whose rules are loaded, and origins over HTTP and HTTPS.
 struct Town {
@@ -162,6 +162,32 @@ async fn a_refused_name_shows_its_page_over_tls_where_devices_believe_the_author
     // What is allowed bears its own certificate, which this curl does not know.
     let said = town.curl("allowed.test", ORIGIN_V4, "https://allowed.test/").await;
     assert_eq!(said.code, Some(60), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_of_a_client_without_settings_is_opened_where_policy_says_so() {
+    let test = "tls_of_a_client_without_settings_is_opened_where_policy_says_so";
+    let change = |site: &mut Site| {
+        std::fs::copy(site.folder().join("authority.pem"), site.folder().join("world.pem")).expect("a copy");
+        make_authority(site, "");
+        std::fs::copy(site.state().join("authority.pem"), site.folder().join("authority.pem")).expect("a copy");
+        site.write_rule("policy.toml", &format!("{POLICY}{INSPECT}"));
+    };
+    let Some(town) = Town::enter_with(test, "", change).await else { return };
+    for (address, client) in [(ORIGIN_V4, CLIENT_V4), (ORIGIN_V6, CLIENT_V6)] {
+        // curl believes the school's authority and no other.
+        let said = town.curl("allowed.test", address, "https://allowed.test/").await;
+        assert_eq!(said.stdout, "hello from allowed.test\n\n200", "{}", said.stderr);
+        let rows = town.gateway.rows(if client == CLIENT_V4 { 2 } else { 4 }, &["--host", "allowed.test"]).await;
+        let own: Vec<&Value> = rows.iter().filter(|row| text(row, "client_address") == client).collect();
+        let is = |method: &str, source: &str, action: &str| {
+            let words = |row: &&&Value| (text(row, "method"), text(row, "host_source"), text(row, "action"));
+            own.iter().filter(|row| words(row) == (method, source, action)).count() == 1
+        };
+        assert!(is("", "sni", "inspect") && is("GET", "inspected", "forward"), "{own:#?}");
+    }
+    let connections = town.gateway.search(&["--stream", "connections"]);
+    assert!(connections.iter().any(|row| text(row, "origin_address") == ORIGIN_V6), "{connections:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,10 +8,11 @@ use tokio::net::TcpStream;
 use crate::access::{Access, Carrier, Ending, Flags, Host, HostSource, Protocol, Target, Visit};
 use crate::detect::{Detected, Signature};
 use crate::metrics::METRICS;
-use crate::policy::RelayPermit;
 use crate::relay::Side;
 
 use super::super::connection::{ClientConnection, Opened};
+use super::super::inspect::{Opening, can_open};
+use super::super::judge::Passage;
 use super::super::origins::Origins;
 use super::super::phase::Phase;
 use super::super::reach::{self, Reached};
@@ -75,7 +76,8 @@ impl Flow {
         let mut dialled = self.dial(way, judgement).await?;
         self.tell_of_ech(signature, &dialled.intents);
         // Another address answered than the one that was judged.
-        let permit = if self.access.target.address == judged { Some(permit) } else { self.judge_flow(&mut dialled) };
+        let permit =
+            if self.access.target.address == judged { Some(permit) } else { self.judge_flow(&mut dialled, signature) };
         self.go_through(permit, detected, dialled).await
     }
 
@@ -134,7 +136,7 @@ impl Flow {
                 self.note(&mut dialled, judgement);
                 None
             }
-            None => self.judge_flow(&mut dialled),
+            None => self.judge_flow(&mut dialled, &detected.signature),
         };
         self.go_through(permit, detected, dialled).await
     }
@@ -151,13 +153,8 @@ impl Flow {
     }
 
     /// The last word of policy on an origin that has been dialled.
-    async fn go_through(
-        self,
-        permit: Option<RelayPermit>,
-        detected: Detected,
-        mut dialled: Dialled,
-    ) -> Option<Passing> {
-        let Some(permit) = permit else {
+    async fn go_through(self, passage: Option<Passage>, detected: Detected, mut dialled: Dialled) -> Option<Passing> {
+        let Some(passage) = passage else {
             METRICS.accesses_refused.add(1);
             dialled.intents.end(Ending::Answered);
             let Dialled { origin, judgement, intents } = dialled;
@@ -165,10 +162,17 @@ impl Flow {
             self.part(Some(judgement), detected).await;
             return None;
         };
-        METRICS.accesses_tunnelled.add(1);
         let Dialled { origin, intents, .. } = dialled;
-        let idle = self.snapshot.config.limits.tunnel_idle;
         let client = Side { first: detected.bytes, stream: self.client };
+        let permit = match passage {
+            Passage::Tunnel(permit) => permit,
+            Passage::Inspect(permit) => {
+                Opening::of(self.connection, self.snapshot, self.access, intents).open(permit, client, origin).await;
+                return None;
+            }
+        };
+        METRICS.accesses_tunnelled.add(1);
+        let idle = self.snapshot.config.limits.tunnel_idle;
         let taken = self.connection.taken;
         Some(Passing { permit, client, origin: origin.stream.stream, idle, intents, taken })
     }
@@ -209,16 +213,20 @@ impl Flow {
         true
     }
 
-    async fn find_by_first_bytes(&mut self, signature: &Signature) -> Result<(Way, RelayPermit, Judgement), NoWay> {
+    async fn find_by_first_bytes(&mut self, signature: &Signature) -> Result<(Way, Passage, Judgement), NoWay> {
         if let Some(judgement) = self.hidden_name(signature) {
             return Err(NoWay::Refused(Box::new(judgement)));
         }
         let first = judge::connection(&self.snapshot, &self.access).map_err(NoWay::Refused)?;
         let (way, first) = self.find_way(first).await?;
-        match judge::flow(&self.snapshot, &self.access) {
+        match judge::flow(&self.snapshot, &self.access, self.can_open(signature)) {
             Ok((permit, judgement)) => Ok((way, permit, judgement.after(&first))),
             Err(judgement) => Err(NoWay::Refused(Box::new(judgement.after(&first)))),
         }
+    }
+
+    fn can_open(&self, signature: &Signature) -> judge::CanOpen {
+        can_open(&self.connection.gateway, &self.snapshot, &self.access, signature)
     }
 
     async fn find_way(&mut self, judgement: Judgement) -> Result<(Way, Judgement), NoWay> {
@@ -260,8 +268,8 @@ impl Flow {
     }
 
     /// The last question, with an origin at hand; the answer is noted.
-    fn judge_flow(&self, dialled: &mut Dialled) -> Option<RelayPermit> {
-        let (permit, judgement) = match judge::flow(&self.snapshot, &self.access) {
+    fn judge_flow(&self, dialled: &mut Dialled, signature: &Signature) -> Option<Passage> {
+        let (permit, judgement) = match judge::flow(&self.snapshot, &self.access, self.can_open(signature)) {
             Ok((permit, judgement)) => (Some(permit), judgement),
             Err(judgement) => (None, *judgement),
         };
@@ -298,7 +306,7 @@ impl Flow {
         let ClientConnection { gateway, client, local, taken, row, dialled, .. } = self.connection;
         let origins = Origins::new(&gateway.idle_links, limits.flows);
         let opened = Opened { gateway, ends: (client, local), taken, origins, row, inside: None, dialled };
-        opened.serve_boxed(self.client, detected.bytes, limits).await;
+        opened.serve_boxed(self.client.into(), detected.bytes, limits).await;
     }
 
     /// It is not to be, and no intent was written: the row, and the word.

@@ -2,6 +2,9 @@
 //! and without.
 
 mod block_page;
+mod certificates;
+mod opening;
+mod pinning;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -25,12 +28,21 @@ pub struct Opened {
 impl Opened {
     /// `rules` stand before those of [`POLICY`], `keys` in `[inspection]`.
     pub async fn with(rules: &str, keys: &str) -> Opened {
+        let at = POLICY.find("[[rule]]").expect("a rule");
+        Opened::with_policy(&format!("{}{rules}\n{}", &POLICY[..at], &POLICY[at..]), keys).await
+    }
+
+    /// `rules` stand behind those of [`POLICY`], as those that open do.
+    pub async fn inspecting(rules: &str) -> Opened {
+        Opened::with_policy(&format!("{POLICY}{rules}"), "").await
+    }
+
+    async fn with_policy(policy: &str, keys: &str) -> Opened {
         let world = Authority::new();
         let school = School::open_with(|site| {
             make_authority(site, keys);
             world.write_pem(&site.folder().join("world.pem"));
-            let at = POLICY.find("[[rule]]").expect("a rule");
-            site.write_rule("policy.toml", &format!("{}{rules}\n{}", &POLICY[..at], &POLICY[at..]));
+            site.write_rule("policy.toml", policy);
         })
         .await;
         let (ours, theirs) = (school.site.state().join("authority.pem"), school.site.folder().join("world.pem"));
@@ -48,6 +60,25 @@ impl Opened {
         Some(Said::of(output.expect("curl starts")))
     }
 }
+
+/// Opens what pupils reach over TLS; banks never, by a rule that stands behind.
+pub const INSPECT: &str = r#"
+[[rule]]
+name = "ouvrir"
+label = "Ouvert et regardé"
+who = ["eleves"]
+all = true
+protocols = ["tls"]
+schemes = ["tunnel"]
+action = "allow"
+duties = ["inspect"]
+
+[[rule]]
+name = "banques"
+categories = ["bank"]
+action = "allow"
+duties = ["never-inspect"]
+"#;
 
 /// Makes the authority of a site and names it in its configuration.
 pub fn make_authority(site: &mut Site, keys: &str) {
