@@ -181,8 +181,10 @@ async fn tls_of_a_client_without_settings_is_opened_where_policy_says_so() {
         let rows = town.gateway.rows(if client == CLIENT_V4 { 2 } else { 4 }, &["--host", "allowed.test"]).await;
         let own: Vec<&Value> = rows.iter().filter(|row| text(row, "client_address") == client).collect();
         let is = |method: &str, source: &str, action: &str| {
-            let words = |row: &&&Value| (text(row, "method"), text(row, "host_source"), text(row, "action"));
-            own.iter().filter(|row| words(row) == (method, source, action)).count() == 1
+            let found = own.iter().filter(|row| {
+                (text(row, "method"), text(row, "host_source"), text(row, "action")) == (method, source, action)
+            });
+            found.count() == 1
         };
         assert!(is("", "sni", "inspect") && is("GET", "inspected", "forward"), "{own:#?}");
     }
