@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
+use ::http::header::{ALT_SVC, HOST, HeaderValue, TRANSFER_ENCODING};
 use ::http::{Request, Response, StatusCode, Uri, Version, request};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -265,6 +265,10 @@ fn incoming(
 ) -> Response<ReplyBody> {
     let (mut head, body) = response.into_parts();
     origin_head::outward(&mut head, &connection.gateway.via);
+    if connection.inside.as_ref().is_some_and(|inside| inside.is_opened) {
+        // What is opened here is not to go on by HTTP/3, unseen (RFC 7838).
+        head.headers.remove(ALT_SVC);
+    }
     let status = head.status.as_u16();
     let on_complete: OnComplete = {
         let origins = connection.origins.clone();

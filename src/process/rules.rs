@@ -55,7 +55,18 @@ pub async fn build(config: Config, own: &[SocketAddr], clock: &Clock) -> Result<
         (config, rules)
     })
     .await;
-    Ok(Snapshot { rules: Arc::new(rules?), config, guard, parent, inspection, installed: clock.now() })
+    let rules = rules?;
+    if let Some(what) = cannot_inspect(&config, &rules) {
+        tracing::warn!("{what}");
+    }
+    Ok(Snapshot { rules: Arc::new(rules), config, guard, parent, inspection, installed: clock.now() })
+}
+
+/// What is to be said of rules that want opened what nothing can open.
+pub fn cannot_inspect(config: &Config, rules: &Ruleset) -> Option<String> {
+    let wanting = rules.rules_with(|duties| duties.inspect);
+    let first = wanting.first().filter(|_| config.inspection.authority.is_none())?;
+    Some(format!("rule `{}` wants TLS opened, and `[inspection]` names no authority: nothing is", first.name))
 }
 
 /// The compiled lists: as they lie there if nothing changed since, otherwise compiled anew; the urgent changes over them.

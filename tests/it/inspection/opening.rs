@@ -90,6 +90,8 @@ async fn without_an_authority_nothing_is_opened_and_the_row_says_that_it_should_
             site.write_rule("policy.toml", &format!("{POLICY}{rules}"));
         })
         .await;
+        let said = school.gateway.cli(&["check"]);
+        assert!(said.stderr.contains("wants TLS opened, and `[inspection]` names no authority"), "{}", said.stderr);
         let origin = Origin::https(world.acceptor(&["secure.test"])).await;
         let asked = format!("secure.test:{}", origin.port());
         let through = school.pupil().await.tunnel(&asked, "secure.test", &world.connector()).await;
@@ -164,7 +166,8 @@ async fn an_origin_that_closes_is_reached_and_verified_again() {
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
             let mut head = [0; 1024];
             let _ = stream.read(&mut head).await;
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+            let answer = "HTTP/1.1 200 OK\r\nAlt-Svc: h3=\":443\"\r\nContent-Length: 2\r\n\r\nok";
+            let _ = stream.write_all(answer.as_bytes()).await;
             let _ = stream.shutdown().await;
         }
     });
@@ -172,7 +175,8 @@ async fn an_origin_that_closes_is_reached_and_verified_again() {
     let trusting = Authority::connector_of(&opened.ours);
     let mut line = opened.school.pupil().await.tunnel(&asked, "secure.test", &trusting).await.expect("opened");
     for status in [200, 200, 502] {
-        assert_eq!(line.get(&asked, "/").await.status, status);
+        let reply = line.get(&asked, "/").await;
+        assert_eq!((reply.status, reply.header("alt-svc")), (status, None));
     }
 }
 
