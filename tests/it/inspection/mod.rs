@@ -5,6 +5,7 @@ mod block_page;
 mod certificates;
 mod opening;
 mod pinning;
+mod rules;
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -20,6 +20,8 @@ async fn curl_gets_a_page_through_inspection_and_both_rows_say_what_happened() {
     let url = format!("https://secure.test:{}/bytes/50000?secret=canary", origin.port());
     let Some(said) = opened.curl(PUPIL, &opened.ours, &["-o", "/dev/null", &url]).await else { return };
     assert_eq!((said.code, said.stdout.trim()), (Some(0), "200"), "{}", said.stderr);
+    let page = opened.school.pupil().await.get("http://ecluse.internal/information").await.text();
+    assert!(page.contains("peuvent être ouvertes") && page.contains("<li>banques</li>"), "{page}");
     // The device believes us for this and nobody else: without our authority it sees a stranger's certificate.
     assert_eq!(opened.curl(PUPIL, &opened.theirs, &[&url]).await.unwrap().code, Some(60));
 
