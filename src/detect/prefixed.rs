@@ -19,6 +19,10 @@ impl<S> Prefixed<S> {
         Prefixed { prefix, stream }
     }
 
+    pub fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
     /// The stream, once what was put back is read.
     pub fn into_inner(self) -> S {
         self.stream

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::detect::Prefixed;
 use crate::relay;
 use crate::tls::{ClientStream, OriginTls};
 
@@ -18,14 +19,16 @@ pub enum End<T> {
     Opened(Box<T>),
 }
 
-pub type ClientEnd = End<ClientStream>;
+/// A client's TLS: its first bytes were read before it was known that they are to be read again.
+pub type ClientTls = ClientStream<Prefixed<TcpStream>>;
+pub type ClientEnd = End<ClientTls>;
 pub type OriginEnd = End<OriginTls>;
 
 impl ClientEnd {
     pub fn socket(&self) -> &TcpStream {
         match self {
             End::Clear(stream) => stream,
-            End::Opened(stream) => stream.get_ref().0.socket(),
+            End::Opened(stream) => stream.get_ref().0.get_ref(),
         }
     }
 }

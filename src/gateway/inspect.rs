@@ -14,7 +14,7 @@ use ::http::StatusCode;
 use tokio::net::TcpStream;
 
 use crate::access::{Access, Ending, Host};
-use crate::detect::{Alpn, Signature};
+use crate::detect::{Alpn, Prefixed, Signature};
 use crate::metrics::METRICS;
 use crate::policy::RelayPermit;
 use crate::relay::Side;
@@ -122,7 +122,7 @@ impl Opening {
             intents.end(Ending::Failed);
             return parting::hang_up(client.stream);
         };
-        let stream = match tls::accept(client.first, client.stream, server, limits.header).await {
+        let stream = match tls::accept(Prefixed::new(client.first, client.stream), server, limits.header).await {
             Ok(stream) => stream,
             Err(fault) => {
                 let now = gateway.clock.now();

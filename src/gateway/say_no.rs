@@ -23,8 +23,9 @@ use crate::config::BlockPageHttps;
 use crate::detect::{self, Detected, Prefixed};
 use crate::policy::ConnectionAction;
 use crate::relay::Side;
-use crate::tls::{self, ClientStream};
+use crate::tls;
 
+use super::ends::ClientTls;
 use super::record::Judgement;
 use super::reply::{Reply, and_close};
 use super::tunnel::take_stream;
@@ -79,12 +80,14 @@ impl Refusal {
     async fn show(self, client: Side<TcpStream>, server: Arc<ServerConfig>) {
         let limits = self.snapshot.config.limits;
         // Who does not believe our certificate has heard no.
-        let Ok(stream) = tls::accept(client.first, client.stream, server, limits.header).await else { return };
+        let Ok(stream) = tls::accept(Prefixed::new(client.first, client.stream), server, limits.header).await else {
+            return;
+        };
         // Nobody is waited for longer than for a head.
         let _ = tokio::time::timeout(limits.header, self.serve(stream)).await;
     }
 
-    async fn serve(&self, stream: ClientStream) -> Result<(), hyper::Error> {
+    async fn serve(&self, stream: ClientTls) -> Result<(), hyper::Error> {
         let answer = async |request: Request<Incoming>| {
             let reply = Reply::new(&self.gateway, &self.snapshot, request.headers());
             Ok::<_, Infallible>(and_close(reply.refusal_page(&self.access, &self.judgement)))

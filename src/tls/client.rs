@@ -1,20 +1,16 @@
 //! The client's side of an opened connection.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{self, AlertDescription, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
 /// A client that believed our certificate.
-pub type ClientStream = TlsStream<Replayed>;
+pub type ClientStream<S> = TlsStream<S>;
 
 /// Why a client's handshake failed. Side: the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,14 +25,13 @@ pub enum ClientFault {
     Invalid,
 }
 
-/// Shakes hands with a client whose first bytes were read already.
-pub async fn accept(
-    first: Bytes,
-    stream: TcpStream,
+/// Shakes hands with a client; its stream begins with the ClientHello.
+pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     server: Arc<ServerConfig>,
     limit: Duration,
-) -> Result<ClientStream, ClientFault> {
-    let accepting = TlsAcceptor::from(server).accept(Replayed { first, stream });
+) -> Result<ClientStream<S>, ClientFault> {
+    let accepting = TlsAcceptor::from(server).accept(stream);
     match tokio::time::timeout(limit, accepting).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(fault(&error)),
@@ -63,59 +58,5 @@ fn fault(error: &io::Error) -> ClientFault {
         Some(_) => ClientFault::Invalid,
         // It hung up: that is how many applications say it.
         None => ClientFault::RefusesCertificate,
-    }
-}
-
-/// A client's socket whose first bytes are read again.
-#[derive(Debug)]
-pub struct Replayed {
-    first: Bytes,
-    stream: TcpStream,
-}
-
-impl Replayed {
-    pub fn socket(&self) -> &TcpStream {
-        &self.stream
-    }
-}
-
-impl AsyncRead for Replayed {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.first.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(cx, buf);
-        }
-        let n = self.first.len().min(buf.remaining());
-        buf.put_slice(&self.first[..n]);
-        self.first.advance(n);
-        if self.first.is_empty() {
-            self.first = Bytes::new();
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Replayed {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -3,6 +3,7 @@
 
 mod block_page;
 mod certificates;
+mod chromium;
 mod opening;
 mod pinning;
 mod rules;
