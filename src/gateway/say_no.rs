@@ -47,7 +47,7 @@ impl Refusal {
     pub async fn say(self, client: TcpStream, detected: Detected) {
         match self.access.target.protocol.carrier() {
             Carrier::Tls => match self.server(detected.signature.sni.as_ref()) {
-                Some(server) => self.show(Side { first: detected.bytes, stream: client }, server).await,
+                Some(server) => Box::pin(self.show(Side { first: detected.bytes, stream: client }, server)).await,
                 None => parting::say_goodbye(client, &ALERT_ACCESS_DENIED).await,
             },
             Carrier::Http => {

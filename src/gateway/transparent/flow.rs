@@ -167,7 +167,8 @@ impl Flow {
         let permit = match passage {
             Passage::Tunnel(permit) => permit,
             Passage::Inspect(permit) => {
-                Opening::of(self.connection, self.snapshot, self.access, intents).open(permit, client, origin).await;
+                let opening = Opening::of(self.connection, self.snapshot, self.access, intents);
+                Box::pin(opening.open(permit, client, origin)).await;
                 return None;
             }
         };

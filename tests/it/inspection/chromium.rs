@@ -26,7 +26,7 @@ async fn chromium_sees_pages_refusals_and_warnings_through_inspection_without_a_
         command.env("HOME", &home);
         command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
         command.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
-        command.args(["--disable-dev-shm-usage", "--proxy-bypass-list=<-loopback>"]);
+        command.args(["--disable-dev-shm-usage", "--accept-lang=fr-FR", "--proxy-bypass-list=<-loopback>"]);
         command.arg(format!("--proxy-server=http://{}", opened.school.gateway.proxy));
         command.args(["--virtual-time-budget=20000", "--timeout=60000", "--dump-dom", url]);
         let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic");
