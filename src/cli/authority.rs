@@ -116,7 +116,11 @@ fn init(args: &InitArgs, config: &Config) -> anyhow::Result<()> {
     let wish = tls::Wish { name, days: args.days, only: args.only.clone(), except: args.except.clone() };
     let made = tls::make(&wish, Clock::System.now())?;
     write_new(key, made.key.as_bytes(), 0o600)?;
-    write_new(certificate, made.certificate.as_bytes(), 0o644)?;
+    if let Err(error) = write_new(certificate, made.certificate.as_bytes(), 0o644) {
+        // A key without its certificate is of no use, and would be in the way of the next attempt.
+        let _ = fs::remove_file(key);
+        return Err(error);
+    }
     tell(&format!("certificate_file = {:?}", absolute(certificate)));
     tell(&format!("key_file = {:?}", absolute(key)));
     super::hint(&format!(

@@ -14,7 +14,7 @@ use ::http::StatusCode;
 use tokio::net::TcpStream;
 
 use crate::access::{Access, Ending, Host};
-use crate::detect::{Alpn, Prefixed, Signature};
+use crate::detect::{Alpn, Prefixed, Signature, TlsVersion};
 use crate::metrics::METRICS;
 use crate::policy::RelayPermit;
 use crate::relay::Side;
@@ -39,10 +39,9 @@ pub fn named(access: &Access) -> Host {
 /// Whether this gateway could open a flow of TLS that policy wants opened.
 pub fn can_open(gateway: &Gateway, snapshot: &Snapshot, access: &Access, signature: &Signature) -> CanOpen {
     let named = named(access);
-    let speaks_http = signature.alpn.is_empty() || signature.alpn.contains(Alpn::Http11);
     match &snapshot.inspection {
         Some(inspection)
-            if speaks_http
+            if speaks_ours(signature)
                 && inspection.mint.may_sign(&named)
                 && !gateway.pinned.is_pinned(&named, gateway.clock.now()) =>
         {
@@ -50,6 +49,12 @@ pub fn can_open(gateway: &Gateway, snapshot: &Snapshot, access: &Access, signatu
         }
         _ => CanOpen::No,
     }
+}
+
+/// Whether a client can speak TLS and HTTP as we do: HTTP/1.1, TLS 1.2 and later.
+fn speaks_ours(signature: &Signature) -> bool {
+    let http = signature.alpn.is_empty() || signature.alpn.contains(Alpn::Http11);
+    http && signature.version.is_none_or(|version| version >= TlsVersion::Tls12)
 }
 
 /// What the client is told of an origin that is not believed, and its ending.
@@ -162,5 +167,30 @@ impl Opening {
         drop(snapshot);
         let opened = Opened { gateway, ends, taken, origins, row, inside: Some(inside), dialled };
         opened.serve_boxed(End::Opened(Box::new(stream)), bytes::Bytes::new(), limits).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Protocol;
+    use crate::detect::AlpnSet;
+
+    #[test]
+    fn who_speaks_nothing_that_we_do_is_not_opened() {
+        let hello = |version: TlsVersion, offers: &[Alpn]| {
+            let mut alpn = AlpnSet::EMPTY;
+            offers.iter().for_each(|&offer| alpn.insert(offer));
+            Signature { version: Some(version), alpn, ..Signature::of(Protocol::Tls) }
+        };
+        for (version, offers, ours) in [
+            (TlsVersion::Tls13, &[Alpn::H2, Alpn::Http11][..], true),
+            (TlsVersion::Tls12, &[], true),
+            (TlsVersion::Tls13, &[Alpn::H2], false),
+            (TlsVersion::Tls13, &[Alpn::Imap], false),
+            (TlsVersion::Tls11, &[], false),
+        ] {
+            assert_eq!(speaks_ours(&hello(version, offers)), ours, "{version:?} {offers:?}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! and without.
 
 mod block_page;
+mod bodies;
 mod certificates;
 mod chromium;
 mod opening;
