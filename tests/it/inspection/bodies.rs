@@ -5,8 +5,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::{INSPECT, Opened};
 use crate::harness::browser::Browser;
 use crate::harness::cli::{number, text};
+use crate::harness::eventually;
 use crate::harness::origin::Origin;
-use crate::harness::site::PUPIL;
+use crate::harness::site::{POLICY, PUPIL};
 use crate::harness::soon;
 use crate::harness::tls::Authority;
 
@@ -83,4 +84,33 @@ async fn pipelined_requests_are_answered_in_their_order_and_who_leaves_early_has
     let rows = opened.school.gateway.rows(5, &["--host", "secure.test"]).await;
     let broken = rows.iter().find(|row| text(row, "ending") == "client-closed").unwrap_or_else(|| panic!("{rows:#?}"));
     assert!(number(broken, "bytes_down") < 100_000_000, "{broken:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_nothing_of_an_answer_and_who_sends_nothing_of_a_body_is_let_go() {
+    let limits = "pace_ms = 700\nbody_idle_ms = 5000\nkeep_alive_ms = 700";
+    let opened = Opened::with_limits(&format!("{POLICY}{INSPECT}"), "", limits).await;
+    let origin = Origin::https(opened.world.acceptor(&["secure.test"])).await;
+    let asked = format!("secure.test:{}", origin.port());
+    let trusting = Authority::connector_of(&opened.ours);
+    for head in [
+        format!("GET /bytes/100000000 HTTP/1.1\r\nHost: {asked}\r\n\r\n"),
+        format!("POST /count HTTP/1.1\r\nHost: {asked}\r\nContent-Length: 1000\r\n\r\nsome"),
+    ] {
+        let mut line = opened.school.pupil().await.tunnel(&asked, "secure.test", &trusting).await.expect("opened");
+        line.stream.write_all(head.as_bytes()).await.unwrap();
+        // The client holds its line and does nothing: the row ends all the same.
+        let method = head.split(' ').next().unwrap_or_default();
+        let row = eventually("the row of who stalls", async || {
+            let rows = opened.school.gateway.search(&["--host", "secure.test"]);
+            rows.into_iter().find(|row| text(row, "method") == method && text(row, "ending") != "continues")
+        });
+        assert_eq!(text(&row.await, "ending"), "timed-out", "{method}");
+        drop(line);
+    }
+    // Nor is who asks nothing waited for.
+    let mut line = opened.school.pupil().await.tunnel(&asked, "secure.test", &trusting).await.expect("opened");
+    let mut rest = Vec::new();
+    soon("the end", line.stream.read_to_end(&mut rest)).await.expect("a goodbye of TLS");
+    assert!(rest.is_empty());
 }

@@ -41,9 +41,15 @@ impl Opened {
     }
 
     async fn with_policy(policy: &str, keys: &str) -> Opened {
+        Opened::with_limits(policy, keys, "").await
+    }
+
+    /// `limits` are keys of `[limits]`.
+    pub async fn with_limits(policy: &str, keys: &str, limits: &str) -> Opened {
         let world = Authority::new();
         let school = School::open_with(|site| {
             make_authority(site, keys);
+            site.set("limits", limits);
             world.write_pem(&site.folder().join("world.pem"));
             site.write_rule("policy.toml", policy);
         })
