@@ -20,6 +20,7 @@ pub mod listen;
 pub mod origin;
 pub mod relay;
 pub mod store;
+pub mod tls;
 // gateway
 pub mod gateway;
 // operations

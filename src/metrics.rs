@@ -83,6 +83,10 @@ figures! {
     /// Accesses by what was answered.
     accesses_forwarded: Counter,
     accesses_tunnelled: Counter,
+    /// Connections of TLS that were opened.
+    connections_inspected: Counter,
+    /// Hosts that were found to be opened for nobody for a day.
+    hosts_pinned: Counter,
     accesses_refused: Counter,
     accesses_failed: Counter,
     /// Questions of names: asked of us, answered from memory, refused by policy, dropped because a client asked too

@@ -46,8 +46,10 @@ impl Flags {
     pub const ECH: Flags = Flags(1 << 6);
     /// The client dialled another address than its name has; `asked` holds it.
     pub const ORIGIN_MISMATCH: Flags = Flags(1 << 7);
+    /// A rule wanted it opened, and it could not be.
+    pub const NOT_INSPECTED: Flags = Flags(1 << 8);
 
-    const WORDS: [(Flags, &str); 8] = [
+    const WORDS: [(Flags, &str); 9] = [
         (Flags::HELP_LINE, "help-line"),
         (Flags::BYPASS, "bypass"),
         (Flags::FAILED_OPEN, "failed-open"),
@@ -56,6 +58,7 @@ impl Flags {
         (Flags::LOG_ONLY, "log-only"),
         (Flags::ECH, "ech"),
         (Flags::ORIGIN_MISMATCH, "origin-mismatch"),
+        (Flags::NOT_INSPECTED, "not-inspected"),
     ];
 
     pub fn contains(self, flag: Flags) -> bool {

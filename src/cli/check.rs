@@ -11,6 +11,7 @@ use crate::config::{Config, Problem, Problems, starter};
 use crate::lists::{Catalogue, Image, compile};
 use crate::origin::Parent;
 use crate::policy::Ruleset;
+use crate::process::rules::cannot_inspect;
 
 /// `EX_USAGE` of sysexits.h: what a person wrote is wrong.
 pub const EXIT_PROBLEMS: u8 = 64;
@@ -53,6 +54,10 @@ fn check(
         match load_rules(&config, images)? {
             Ok(Loaded { ruleset, notes: more }) => {
                 notes.extend(more);
+                notes.extend(cannot_inspect(&config, &ruleset).map(|what| {
+                    let file = config.file.as_deref().unwrap_or(Path::new(""));
+                    Problem::of_file(file, what, "`ecluse authority init` makes one")
+                }));
                 if args.rules {
                     problems.extend(expectations(&ruleset, out)?);
                 }

@@ -13,6 +13,7 @@
 //! | 73 | the trail of consultations cannot be written, so nothing is shown (`EX_CANTCREAT`) |
 //! | 75 | `lists update`: no mirror could be reached, or another update is at work; the list in place stays (`EX_TEMPFAIL`) |
 
+mod authority;
 mod check;
 mod explain;
 mod lists;
@@ -52,6 +53,8 @@ struct Cli {
 enum Command {
     /// Start the gateway.
     Run,
+    /// The authority by which TLS is opened: make it, hand it to the devices.
+    Authority(authority::AuthorityArgs),
     /// Everything that is wrong with the configuration, at once.
     Check(check::CheckArgs),
     /// The decision the gateway would take, and why.
@@ -92,6 +95,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let (config, state) = (cli.config.as_deref(), cli.state.as_deref());
     match cli.command {
         Command::Run => run::run(config, state),
+        Command::Authority(args) => authority::run(&args, config, state),
         Command::Check(args) => check::run(&args, config, state),
         Command::Explain(args) => explain::run(&args, config, state),
         Command::Lists(args) => lists(&args, config, state),
@@ -119,4 +123,10 @@ fn wrong(problems: &dyn std::fmt::Display) -> ExitCode {
 #[expect(clippy::print_stderr, reason = "the one place that tells the person at the terminal")]
 fn complain(error: &anyhow::Error) {
     eprintln!("ecluse: {error:#}");
+}
+
+/// Says on the side what the person at the terminal may do next.
+#[expect(clippy::print_stderr, reason = "no part of the answer on stdout")]
+fn hint(text: &str) {
+    eprintln!("{text}");
 }

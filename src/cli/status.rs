@@ -57,6 +57,9 @@ fn in_words(status: &Status) -> String {
     if let Some(rejected) = &status.reload_rejected {
         text.push_str(&format!("\nthe reload of {} changed nothing:\n{}\n\n", rejected.at, rejected.why));
     }
+    if !status.not_inspected.is_empty() {
+        text.push_str(&format!("not opened, since clients do not believe us: {}\n", status.not_inspected.join(", ")));
+    }
     for (figure, what) in ALARMS {
         match status.figures.get(figure) {
             Some(0) | None => {}
@@ -110,6 +113,7 @@ mod tests {
             reload_rejected: None,
             open_accesses: 0,
             open_origin_connections: 0,
+            not_inspected: Vec::new(),
             figures: figures.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
         })
     }

@@ -1,6 +1,7 @@
 //! From what is written to what is known good.
 
 mod dns;
+mod inspection;
 mod parent;
 mod store;
 mod transparent;
@@ -28,7 +29,7 @@ as_written! {
         transparent: WrittenTransparent,
         resolver: WrittenResolver, dns: WrittenDns, rules: WrittenRules, journal: WrittenJournal, store: WrittenStore,
         retention: WrittenRetention, proof: WrittenProof, persons: WrittenPersons, limits: WrittenLimits, guard: WrittenGuard,
-        parent: WrittenParent, log: WrittenLog,
+        parent: WrittenParent, inspection: WrittenInspection, log: WrittenLog,
     }
     pub(super) struct WrittenRole { gateway: bool, central: bool, }
     pub(super) struct WrittenCollege {
@@ -67,6 +68,9 @@ as_written! {
     }
     pub(super) struct WrittenGuard { allow: Texts, refuse: Texts, }
     pub(super) struct WrittenParent { url: String, credentials_file: String, fallback: String, no_proxy: Texts, }
+    pub(super) struct WrittenInspection {
+        certificate_file: String, key_file: String, block_page_https: String, origin_ca_file: String,
+    }
     pub(super) struct WrittenLog { level: String, }
 }
 
@@ -90,6 +94,7 @@ pub(super) fn keys() -> Vec<String> {
         WrittenLimits::KEYS,
         WrittenGuard::KEYS,
         WrittenParent::KEYS,
+        WrittenInspection::KEYS,
         WrittenLog::KEYS,
     ];
     let named = WrittenFile::KEYS.iter().zip(sections);
@@ -147,6 +152,7 @@ impl Check<'_> {
             limits: self.limits(&value(written.limits)),
             guard: self.guard(value(written.guard)),
             parent: self.parent(value(written.parent)),
+            inspection: self.inspection(value(written.inspection)),
             log: self.log(value(written.log)),
             paths: Paths { journal: journal.directory.clone(), store: store.directory.clone(), ..self.paths.clone() },
             journal,

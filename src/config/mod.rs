@@ -51,6 +51,7 @@ pub struct Config {
     pub guard: Guard,
     /// The proxy that this gateway goes through; `None`: it reaches origins itself.
     pub parent: Option<Parent>,
+    pub inspection: Inspection,
     pub log: Log,
     pub paths: Paths,
     /// What works and deserves a word all the same.
@@ -350,6 +351,32 @@ pub struct NoProxy {
     /// With all their subdomains.
     pub names: Vec<HostName>,
     pub networks: Vec<IpNet>,
+}
+
+/// With what TLS is opened, where policy says so; and how refused names are told over TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// `None`: nothing is opened.
+    pub authority: Option<AuthorityFiles>,
+    pub block_page_https: BlockPageHttps,
+    /// Authorities that origins are believed by, beside those of the machine (PEM).
+    pub origin_ca_file: Option<PathBuf>,
+}
+
+/// The authority whose certificates clients are shown (PEM, both).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorityFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+/// What a client is told over TLS of a name that it is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockPageHttps {
+    /// The page that HTTP gets, under a certificate of ours for that name.
+    Page,
+    /// An alert of TLS; a proxy's client gets 403.
+    Alert,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

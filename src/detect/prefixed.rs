@@ -18,6 +18,15 @@ impl<S> Prefixed<S> {
     pub fn new(prefix: Bytes, stream: S) -> Self {
         Prefixed { prefix, stream }
     }
+
+    pub fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
+    /// The stream, once what was put back is read.
+    pub fn into_inner(self) -> S {
+        self.stream
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {

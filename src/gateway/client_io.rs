@@ -17,12 +17,12 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use crate::framing::{Fault, Framer, FramingLimits, Step};
 use crate::tasks;
 
+use super::ends::{ClientEnd, End};
 use super::pace::{Pace, poll_timer};
 use super::parting::{LINGER, LINGER_BYTES, say_goodbye};
 use super::phase::Phase;
@@ -53,7 +53,7 @@ pub struct Deadlines {
 /// A client's stream, framed and timed.
 pub struct ClientIo {
     /// `None` once it was taken.
-    stream: Option<TcpStream>,
+    stream: Option<ClientEnd>,
     framer: Framer,
     /// Read from the client and not yet handed on.
     held: BytesMut,
@@ -94,7 +94,7 @@ enum Closing {
 }
 
 impl ClientIo {
-    pub fn new(stream: TcpStream, early: Bytes, limits: FramingLimits, deadlines: Deadlines) -> (Self, Phase) {
+    pub fn new(stream: ClientEnd, early: Bytes, limits: FramingLimits, deadlines: Deadlines) -> (Self, Phase) {
         let phase = Phase::new();
         let io = ClientIo {
             stream: Some(stream),
@@ -115,7 +115,7 @@ impl ClientIo {
     }
 
     /// The bare stream, once the connection is no longer HTTP, and what the client has sent beyond its last request.
-    pub fn into_stream(mut self) -> Option<(TcpStream, Bytes)> {
+    pub fn into_stream(mut self) -> Option<(ClientEnd, Bytes)> {
         let held = std::mem::take(&mut self.held).freeze();
         self.stream.take().map(|stream| (stream, held))
     }
@@ -193,7 +193,7 @@ impl ClientIo {
 
     /// Reads once what the client has sent. `true`: hyper got something, or the end.
     fn read_once(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<bool> {
-        let Some(stream) = &self.stream else { return Ok(true) };
+        let Some(End::Clear(stream)) = &self.stream else { return Ok(true) };
         let unseen = usize::try_from(self.framer.unseen()).unwrap_or(usize::MAX).min(buf.remaining());
         if unseen > 0 && self.held.is_empty() {
             // The rest of a body whose length is known goes straight through.
@@ -207,6 +207,23 @@ impl ClientIo {
         let result = read.and_then(|n| match n {
             0 => self.ended(buf),
             n => self.take_in(&scratch[..n], buf),
+        });
+        SCRATCH.set(Some(scratch));
+        result
+    }
+
+    /// The same of TLS, which has no readiness but bytes.
+    fn poll_opened(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
+        let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(true)) };
+        let mut scratch = SCRATCH.take().unwrap_or_else(|| vec![0; READ].into());
+        let mut read = ReadBuf::new(&mut scratch);
+        let polled = Pin::new(stream).poll_read(cx, &mut read);
+        let result = polled.map(|read_well| match (read_well, read.filled()) {
+            (Ok(()), []) => self.ended(buf),
+            (Ok(()), bytes) => self.take_in(bytes, buf),
+            // Requests say themselves where they end: a client that leaves without a goodbye has left.
+            (Err(error), _) if error.kind() == io::ErrorKind::UnexpectedEof => self.ended(buf),
+            (Err(error), _) => Err(error),
         });
         SCRATCH.set(Some(scratch));
         result
@@ -265,11 +282,14 @@ impl AsyncRead for ClientIo {
             return Poll::Ready(Ok(()));
         }
         loop {
-            let Some(stream) = &this.stream else { return Poll::Ready(Ok(())) };
-            if stream.poll_read_ready(cx)?.is_pending() {
-                return this.poll_deadline(cx, buf);
-            }
-            match this.read_once(buf) {
+            let read = match &this.stream {
+                None => return Poll::Ready(Ok(())),
+                Some(End::Clear(stream)) if stream.poll_read_ready(cx)?.is_pending() => Poll::Pending,
+                Some(End::Clear(_)) => Poll::Ready(this.read_once(buf)),
+                Some(End::Opened(_)) => this.poll_opened(cx, buf),
+            };
+            let Poll::Ready(read) = read else { return this.poll_deadline(cx, buf) };
+            match read {
                 Ok(true) => return Poll::Ready(Ok(())),
                 Ok(false) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -321,9 +341,14 @@ impl AsyncWrite for ClientIo {
         true
     }
 
-    /// A socket holds nothing back.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    /// A socket holds nothing back; TLS does.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let Some(stream @ End::Opened(_)) = &mut this.stream else { return Poll::Ready(Ok(())) };
+        match Pin::new(stream).poll_flush(cx) {
+            Poll::Pending => this.paced(cx, Poll::Pending).map_ok(|_| ()),
+            flushed => flushed,
+        }
     }
 
     /// Closes our side, then listens for a moment to what the client still sends.
@@ -357,7 +382,7 @@ impl Drop for ClientIo {
         let (Some(stream), Closing::Open) = (self.stream.take(), &self.closing) else { return };
         if self.phase.is_broken() {
             // The socket may be gone already.
-            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+            let _ = SockRef::from(stream.socket()).set_linger(Some(Duration::ZERO));
         } else if tokio::runtime::Handle::try_current().is_ok() {
             tasks::spawn("goodbye", async move { say_goodbye(stream, &[]).await });
         }

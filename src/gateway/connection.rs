@@ -11,7 +11,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use crate::access::{Client, Ending, Host, Timestamp};
 use crate::config::Limits;
@@ -24,6 +23,7 @@ use super::answer::Failure;
 use super::body::ReplyBody;
 use super::client_io::{ClientIo, Deadlines};
 use super::client_row::ClientRow;
+use super::ends::ClientEnd;
 use super::origins::Origins;
 use super::phase::Phase;
 use super::record::connection_record;
@@ -40,8 +40,8 @@ pub struct ClientConnection {
     pub phase: Phase,
     /// Its part of what its client may have.
     pub taken: Arc<Taken>,
-    /// Inside a tunnel: the name and port that the client asked it for.
-    pub inside: Option<(Host, u16)>,
+    /// Inside a tunnel, or TLS that was opened.
+    pub inside: Option<Inside>,
     /// Where the client wanted to go, when the network brought it here instead.
     pub dialled: Option<SocketAddr>,
     pub started: Timestamp,
@@ -84,8 +84,20 @@ pub async fn serve(gateway: Arc<Gateway>, accepted: Accepted) {
     let connection = Opened { gateway, ends, taken, origins, row: ClientRow::default(), inside: None, dialled };
     match accepted.listener {
         ListenerKind::TransparentTls(_) => transparent::serve(connection, accepted.stream, limits).await,
-        _ => connection.serve(accepted.stream, Bytes::new(), &limits).await,
+        _ => connection.serve(accepted.stream.into(), Bytes::new(), &limits).await,
     }
+}
+
+/// What a client's HTTP is inside of.
+#[derive(Debug)]
+pub struct Inside {
+    /// The name and port that the client asked it for.
+    pub host: Host,
+    pub port: u16,
+    /// TLS, by a certificate for this host: what is asked for another is not for us to answer.
+    pub is_opened: bool,
+    /// Why the origin is not believed; then nothing goes there, and the client is told.
+    pub distrust: Option<Failure>,
 }
 
 /// A connection of HTTP that is about to be served.
@@ -96,7 +108,7 @@ pub struct Opened {
     pub taken: Arc<Taken>,
     pub origins: Origins,
     pub row: ClientRow,
-    pub inside: Option<(Host, u16)>,
+    pub inside: Option<Inside>,
     pub dialled: Option<SocketAddr>,
 }
 
@@ -104,7 +116,7 @@ impl Opened {
     /// [`Opened::serve`] for who is himself served: a tunnel's inside.
     pub fn serve_boxed(
         self,
-        stream: TcpStream,
+        stream: ClientEnd,
         early: Bytes,
         limits: Limits,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -112,7 +124,7 @@ impl Opened {
     }
 
     /// Serves it to its end; `early` is what was read of it already.
-    pub async fn serve(self, stream: TcpStream, early: Bytes, limits: &Limits) {
+    pub async fn serve(self, stream: ClientEnd, early: Bytes, limits: &Limits) {
         let framing = FramingLimits { head_bytes: limits.header_bytes, fields: limits.header_fields };
         // Who is here only to be told so is not waited for as long as the others.
         let within = self.taken.standing == Standing::Within;

@@ -38,6 +38,9 @@ pub struct Status {
     pub reload_rejected: Option<Rejected>,
     pub open_accesses: usize,
     pub open_origin_connections: usize,
+    /// Hosts whose clients believe no certificate of ours: what is to be opened there is not.
+    #[serde(default)]
+    pub not_inspected: Vec<String>,
     /// Every figure, by name.
     pub figures: std::collections::BTreeMap<String, u64>,
 }
@@ -63,6 +66,7 @@ impl Gateway {
             reload_rejected: self.rejected.load().as_deref().cloned(),
             open_accesses: self.open_accesses(),
             open_origin_connections: self.connections.len(),
+            not_inspected: self.pinned.names(self.clock.now()),
             figures: METRICS.values().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         }
     }

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use crate::relay::Counts;
+
+use super::ends::OriginEnd;
 
 /// How many times the largest head an origin may say before its answer's head is complete: room for some
 /// informational answers (RFC 9110 §15.2), and an end for who sends nothing else.
@@ -59,18 +60,18 @@ impl Heard {
 
 /// Counts what is written as up and what is read as down.
 pub struct Counted {
-    stream: TcpStream,
+    stream: OriginEnd,
     counts: Arc<Counts>,
     heard: Arc<Heard>,
 }
 
 impl Counted {
-    pub fn new(stream: TcpStream, counts: Arc<Counts>, heard: Arc<Heard>) -> Self {
+    pub fn new(stream: OriginEnd, counts: Arc<Counts>, heard: Arc<Heard>) -> Self {
         Counted { stream, counts, heard }
     }
 
     /// The bare stream, and the count of what goes over it.
-    pub fn into_parts(self) -> (TcpStream, Arc<Counts>) {
+    pub fn into_parts(self) -> (OriginEnd, Arc<Counts>) {
         (self.stream, self.counts)
     }
 }

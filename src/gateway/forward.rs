@@ -8,7 +8,7 @@ use ::http::{Request, Response, StatusCode, Uri, Version, request};
 use http_body::Body;
 use hyper::body::Incoming;
 
-use crate::access::{Access, Ending, Flags, Target};
+use crate::access::{Access, Ending, Flags, Scheme, Target};
 use crate::metrics::METRICS;
 use crate::policy::RelayPermit;
 
@@ -23,10 +23,12 @@ use super::record::{Judgement, access_record};
 use super::reply::{Failed, end_failed};
 use super::upgrade::{self, ClientUpgrade};
 use super::way::{NoWay, Via, Way};
-use super::{Snapshot, alt_svc, headers, intent, judge, origin_head, reach, record, way};
+use super::{Snapshot, alt_svc, headers, inspect, intent, judge, origin_head, reach, record, way};
 
 /// RFC 9110 §4.2.1.
 pub const HTTP_PORT: u16 = 80;
+/// RFC 9110 §4.2.2.
+const HTTPS_PORT: u16 = 443;
 
 /// Why a request is not answered by its origin.
 pub enum Stop {
@@ -144,7 +146,17 @@ async fn forward_anew(
             }
         };
     }
-    let Ok(link) = Link::open(reached, &access.target, link_intent, &snapshot.config.limits).await else {
+    let far = match access.target.scheme {
+        Scheme::Http | Scheme::Tunnel => reached.into(),
+        Scheme::Https => match inspect::shake_hands(snapshot, &permit, reached, &access.target.host).await {
+            Ok(far) => far,
+            Err((failure, ending)) => {
+                link_intent.flow.finish(None, ending);
+                return Err(Stop::Failed(end_failed(flow, failure, ending)));
+            }
+        },
+    };
+    let Ok(link) = Link::open(far, &access.target, link_intent, &snapshot.config.limits).await else {
         return Err(Stop::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)));
     };
     send(connection, snapshot, link, permit, flow, outgoing).await.map_err(|unsent| match unsent {
@@ -253,7 +265,11 @@ fn incoming(
 ) -> Response<ReplyBody> {
     let (mut head, body) = response.into_parts();
     origin_head::outward(&mut head, &connection.gateway.via);
-    if head.headers.contains_key(ALT_SVC) && !snapshot.rules.name_limits(&connection.identify(snapshot)).quic {
+    let is_opened = connection.inside.as_ref().is_some_and(|inside| inside.is_opened);
+    if head.headers.contains_key(ALT_SVC)
+        && (is_opened || !snapshot.rules.name_limits(&connection.identify(snapshot)).quic)
+    {
+        // What is opened here is not to go on by HTTP/3, unseen (RFC 7838).
         alt_svc::remove_quic(&mut head.headers);
     }
     let status = head.status.as_u16();
@@ -269,9 +285,9 @@ fn incoming(
 fn outgoing(connection: &ClientConnection, target: &Target, mut head: request::Parts) -> request::Parts {
     headers::remove_hop_by_hop(&mut head.headers);
     head.uri = head.uri.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from);
-    let authority = match target.port {
-        HTTP_PORT => target.host.to_string(),
-        port => format!("{}:{port}", target.host),
+    let authority = match (target.scheme, target.port) {
+        (Scheme::Http, HTTP_PORT) | (Scheme::Https, HTTPS_PORT) => target.host.to_string(),
+        (_, port) => format!("{}:{port}", target.host),
     };
     if head.headers.get(HOST).is_none_or(|named| *named != authority)
         && let Ok(host) = HeaderValue::try_from(authority)

@@ -7,12 +7,12 @@ use ::http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderVa
 use ::http::{Method, Request, Response};
 use hyper::body::Incoming;
 
-use crate::access::{Access, Ending, Host, HostSource, Protocol, Target, Visit};
+use crate::access::{Access, Ending, Host, HostSource, Protocol, Scheme, Target, Visit};
 use crate::detect;
 
 use super::answer::Failure;
 use super::body::ReplyBody;
-use super::connection::{ClientConnection, Obstacle};
+use super::connection::{ClientConnection, Inside, Obstacle};
 use super::forward::{self, HTTP_PORT, Stop};
 use super::reply::{Reply, and_close};
 use super::{Snapshot, judge, own_pages, tunnel};
@@ -37,6 +37,9 @@ pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incom
     connection.gateway.say_how_sure(&mut access);
     if connection.gateway.via.has_signed(request.headers()) {
         return reply.failed(&access, Failure::Loop, Ending::ClientInvalid);
+    }
+    if let Some(failure) = connection.inside.as_ref().and_then(|inside| inside.distrust) {
+        return and_close(reply.failed(&access, failure, failure.ending()));
     }
     let judgement = match judge::request(&snapshot, &access, request.headers()) {
         Ok(judgement) => judgement,
@@ -107,13 +110,18 @@ pub enum InvalidRequest {
     /// `Host` names another target than the request line (RFC 9112 §3.2.2).
     HostDiffers,
     Port,
+    /// Inside TLS that was opened: another host than the one it was opened for (RFC 9110 §15.5.20).
+    Misdirected,
 }
 
 fn read_target(connection: &ClientConnection, request: &Request<Incoming>) -> Result<Asked, InvalidRequest> {
     let uri = request.uri();
+    if let Some(inside) = connection.inside.as_ref().filter(|inside| inside.is_opened) {
+        return read_opened(request, inside);
+    }
     let Some(authority) = uri.authority() else {
         return match (&connection.inside, connection.dialled) {
-            (Some((_, port)), _) => read_inside(request, *port),
+            (Some(inside), _) => read_inside(request, inside.port),
             (None, Some(dialled)) => read_dialled(request, dialled),
             (None, None) => Ok(Asked::NoProxyRequest),
         };
@@ -130,7 +138,7 @@ fn read_target(connection: &ClientConnection, request: &Request<Incoming>) -> Re
     }
     // Nearly always the same letters: those need no second reading.
     if request.headers().get(HOST).is_none_or(|named| named != authority.as_str()) {
-        check_host_fields(request.headers(), &host, port)?;
+        check_host_fields(request.headers(), &host, port, HTTP_PORT)?;
     }
     let path_and_query = uri.path_and_query().map_or("/", |p| p.as_str());
     Ok(Asked::Origin(Target::http(host, port, path_and_query)))
@@ -146,6 +154,40 @@ fn read_inside(request: &Request<Incoming>, tunnel_port: u16) -> Result<Asked, I
     // `*` asks the server and not one of its pages (RFC 9112 §3.2.4); the log knows no difference.
     let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str());
     Ok(Asked::Origin(Target::http(host, port, path_and_query)))
+}
+
+/// Inside TLS that was opened: the certificate was for one host, and the origin is believed as that one.
+fn read_opened(request: &Request<Incoming>, inside: &Inside) -> Result<Asked, InvalidRequest> {
+    let asked = match request.uri().authority() {
+        None => {
+            let mut named = request.headers().get_all(HOST).iter();
+            let (field, None) = (named.next(), named.next()) else { return Err(InvalidRequest::HostDiffers) };
+            match field {
+                Some(field) => {
+                    let text = field.to_str().map_err(|_| InvalidRequest::Host)?;
+                    Some(read_authority(split_port(text), text, inside.port)?)
+                }
+                // Before HTTP/1.1 there may be none.
+                None => None,
+            }
+        }
+        Some(authority) if authority.as_str().contains('@') => return Err(InvalidRequest::Host),
+        Some(authority) => {
+            if request.uri().scheme_str() != Some("https") {
+                return Err(InvalidRequest::Scheme);
+            }
+            let asked = read_authority(authority.host(), authority.as_str(), inside.port)?;
+            check_host_fields(request.headers(), &asked.0, asked.1, inside.port)?;
+            Some(asked)
+        }
+    };
+    if asked.is_some_and(|(host, port)| host != inside.host || port != inside.port) {
+        return Err(InvalidRequest::Misdirected);
+    }
+    let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let mut target = Target::http(inside.host.clone(), inside.port, path_and_query);
+    (target.scheme, target.host_source) = (Scheme::Https, HostSource::Inspected);
+    Ok(Asked::Origin(target))
 }
 
 /// Origin form on its way to an origin that the client has dialled itself. Before HTTP/1.1 there may be no name.
@@ -165,11 +207,11 @@ fn read_dialled(request: &Request<Incoming>, dialled: SocketAddr) -> Result<Aske
 }
 
 /// Every `Host` there is must name the target of the request line.
-fn check_host_fields(headers: &HeaderMap, host: &Host, port: u16) -> Result<(), InvalidRequest> {
+fn check_host_fields(headers: &HeaderMap, host: &Host, port: u16, default: u16) -> Result<(), InvalidRequest> {
     for field in headers.get_all(HOST) {
         let text = field.to_str().map_err(|_| InvalidRequest::HostDiffers)?;
         let named = split_port(text);
-        match read_authority(named, text, HTTP_PORT) {
+        match read_authority(named, text, default) {
             Ok((named_host, named_port)) if named_host == *host && named_port == port => {}
             _ => return Err(InvalidRequest::HostDiffers),
         }
@@ -229,5 +271,9 @@ fn refuse_invalid(
 ) -> Response<ReplyBody> {
     let access = own_pages::access_to_nothing(connection, snapshot, request);
     tracing::debug!(?fault, "a request names no target");
-    and_close(reply.failed(&access, Failure::RequestUnreadable, Ending::ClientInvalid))
+    let failure = match fault {
+        InvalidRequest::Misdirected => Failure::Misdirected,
+        _ => Failure::RequestUnreadable,
+    };
+    and_close(reply.failed(&access, failure, Ending::ClientInvalid))
 }

@@ -30,7 +30,11 @@ pub fn name(snapshot: &Snapshot, access: &Access) -> Verdict<NameLimits> {
 pub fn connection(snapshot: &Snapshot, access: &Access) -> Verdict<Judgement> {
     let Decision { action, duties, reason } = snapshot.rules.decide_connection(access);
     match action {
-        ConnectionAction::Proceed => Ok(Judgement::new(ActionTaken::Tunnel, duties, reason)),
+        ConnectionAction::Proceed => {
+            // Whether it is opened is known with its first bytes.
+            let duties = Duties { inspect: false, inspect_or_refuse: false, ..duties };
+            Ok(Judgement::new(ActionTaken::Tunnel, duties, reason))
+        }
         ConnectionAction::Refuse => Err(refused(ActionTaken::Refuse, duties, reason)),
         ConnectionAction::Identify => Err(refused(ActionTaken::Identify, duties, reason)),
     }
@@ -92,14 +96,35 @@ pub fn send(snapshot: &Snapshot, access: &Access, earlier: &Judgement) -> Verdic
     }
 }
 
+/// Whether a flow can be opened, should policy want it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CanOpen {
+    Yes,
+    /// There is no authority for it, its clients believe none, or it is nothing that we speak.
+    No,
+}
+
+/// How an allowed flow passes.
+pub enum Passage {
+    Tunnel(RelayPermit),
+    Inspect(RelayPermit),
+}
+
 /// A tunnel whose first bytes are known.
-pub fn flow(snapshot: &Snapshot, access: &Access) -> Verdict<(RelayPermit, Judgement)> {
+pub fn flow(snapshot: &Snapshot, access: &Access, can_open: CanOpen) -> Verdict<(Passage, Judgement)> {
     let Decision { action, duties, reason } = snapshot.rules.decide_flow(access);
-    match action {
-        FlowAction::Tunnel(permit) => Ok((permit, Judgement::new(ActionTaken::Tunnel, duties, reason))),
-        FlowAction::Refuse => Err(refused(ActionTaken::Refuse, duties, reason)),
-        FlowAction::Inspect => Err(refused(ActionTaken::Inspect, duties, reason)),
-    }
+    let (passage, action) = match action {
+        FlowAction::Tunnel(permit) => (Passage::Tunnel(permit), ActionTaken::Tunnel),
+        FlowAction::Inspect(permit) if can_open == CanOpen::Yes => {
+            (Passage::Inspect(permit.open()), ActionTaken::Inspect)
+        }
+        FlowAction::Inspect(permit) => match permit.tunnel_instead() {
+            Some(permit) => (Passage::Tunnel(permit), ActionTaken::Tunnel),
+            None => return Err(refused(ActionTaken::Refuse, duties, reason)),
+        },
+        FlowAction::Refuse => return Err(refused(ActionTaken::Refuse, duties, reason)),
+    };
+    Ok((passage, Judgement::new(action, duties, reason)))
 }
 
 /// A refusal gets the code by which it is found again.

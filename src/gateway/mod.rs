@@ -21,11 +21,13 @@ pub mod control;
 mod counted;
 mod datagram;
 mod dns;
+mod ends;
 mod expectation;
 mod flows;
 mod forward;
 mod headers;
 mod http;
+mod inspect;
 mod intent;
 mod judge;
 mod origin_fault;
@@ -39,6 +41,7 @@ mod reach;
 mod record;
 mod repeats;
 mod reply;
+mod say_no;
 mod transparent;
 mod tunnel;
 mod upgrade;
@@ -59,6 +62,7 @@ use crate::metrics::METRICS;
 use crate::origin::{Guard, Memory, Parent, Resolver};
 use crate::policy::Ruleset;
 use crate::tasks;
+use crate::tls::{Inspection, Pinned};
 
 use allowances::Allowances;
 use control::Rejected;
@@ -76,6 +80,8 @@ pub struct Snapshot {
     pub guard: Guard,
     /// The proxy that we go through ourselves, if any.
     pub parent: Option<Arc<Parent>>,
+    /// With what TLS is opened, where policy says so.
+    pub inspection: Option<Arc<Inspection>>,
     pub installed: Timestamp,
 }
 
@@ -95,6 +101,8 @@ pub struct Gateway {
     idle_links: Arc<IdleLinks>,
     repeats: Repeats,
     names: NameGuard,
+    /// Hosts whose clients believe no certificate of ours.
+    pinned: Pinned,
     draining: watch::Sender<bool>,
     /// Told to all connections while nearly as many are open as may be.
     place_wanted: Notify,
@@ -121,6 +129,7 @@ impl Gateway {
             idle_links: Arc::default(),
             repeats: Repeats::default(),
             names,
+            pinned: Pinned::default(),
             draining: watch::Sender::new(false),
             place_wanted: Notify::new(),
             started: clock.now(),

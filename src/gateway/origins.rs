@@ -32,6 +32,7 @@ use super::answer::Failure;
 use super::body::RequestBody;
 use super::connection::HYPER_FIELDS;
 use super::counted::{Counted, Heard};
+use super::ends::OriginEnd;
 use super::intent::ConnectionIntent;
 use super::origin_head::InvalidHead;
 use super::pace::poll_timer;
@@ -74,22 +75,35 @@ pub struct Link {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
+/// The far end of a link that is to be: dialled, and where the client's TLS is opened, believed.
+pub struct Far {
+    pub end: OriginEnd,
+    pub peer: SocketAddr,
+    pub parent: Option<Arc<Parent>>,
+    pub absolute_form: bool,
+}
+
+impl From<Reached> for Far {
+    fn from(Reached { stream, parent, absolute_form }: Reached) -> Self {
+        Far { end: OriginEnd::Clear(stream.stream), peer: stream.peer, parent, absolute_form }
+    }
+}
+
 /// Keeps the row of an upgraded connection open while bytes move.
 pub struct Kept(#[expect(dead_code, reason = "its end is the message")] Option<oneshot::Sender<()>>);
 
 impl Link {
-    /// Speaks HTTP/1.1 over a dialled stream. The connection's row is completed when it closes.
+    /// Speaks HTTP/1.1 over it. The connection's row is completed when it closes.
     pub async fn open(
-        Reached { stream, parent, absolute_form }: Reached,
+        Far { end, peer, parent, absolute_form }: Far,
         target: &Target,
         ConnectionIntent { mut flow, sequence, .. }: ConnectionIntent,
         limits: &Limits,
     ) -> Result<Link, hyper::Error> {
-        let peer = stream.peer;
         let nameless = sequence == 0;
         let head_bytes = limits.header_bytes.max(8192);
         let heard = Heard::new(head_bytes);
-        let io = TokioIo::new(Counted::new(stream.stream, flow.counts().clone(), heard.clone()));
+        let io = TokioIo::new(Counted::new(end, flow.counts().clone(), heard.clone()));
         let mut builder = http1::Builder::new();
         if limits.header_fields != HYPER_FIELDS {
             builder.max_headers(limits.header_fields);

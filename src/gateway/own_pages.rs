@@ -123,7 +123,7 @@ fn information(snapshot: &Snapshot, reply: &Reply<'_>) -> String {
         paths_kept: !rules.rules_with(|duties| duties.keep_path).is_empty(),
         // Every consultation is in the trail, but nothing asks for a case yet: the page does not promise it.
         trail_kept: false,
-        inspection: false,
+        inspection: snapshot.inspection.is_some() && !rules.rules_with(|duties| duties.inspect).is_empty(),
         never_inspected: &never_inspected,
         help_lines: &help_lines,
         lists: &credits(rules.image().lists()),

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// How long a parting may take, and how much is listened to.
@@ -12,7 +12,7 @@ pub const LINGER: Duration = Duration::from_secs(2);
 pub const LINGER_BYTES: usize = 256 * 1024;
 
 /// Says the last words, closes, listens; never longer than [`LINGER`].
-pub async fn say_goodbye(mut client: TcpStream, words: &[u8]) {
+pub async fn say_goodbye(mut client: impl AsyncRead + AsyncWrite + Unpin, words: &[u8]) {
     let goodbye = async {
         client.write_all(words).await?;
         client.shutdown().await?;

@@ -94,7 +94,7 @@ async fn reach_parent(
     parent.is_back();
     note_ends(intent, stream.peer, stream.local);
     let target = &access.target;
-    if target.scheme != Scheme::Tunnel {
+    if target.scheme == Scheme::Http {
         return Ok(Reached { stream, parent: Some(parent.clone()), absolute_form: true });
     }
     match parent.open_tunnel(&mut stream.stream, &target.host, target.port, limit).await {

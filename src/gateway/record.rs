@@ -83,6 +83,9 @@ pub fn access_record(log: &AccessLog, access: &Access, judgement: &Judgement, co
         count: 1,
         flags: flags(judgement.duties),
     };
+    if judgement.duties.inspect && judgement.action == ActionTaken::Tunnel {
+        record.flags.insert(Flags::NOT_INSPECTED);
+    }
     if target.mismatch.is_some() {
         record.flags.insert(Flags::ORIGIN_MISMATCH);
     }

@@ -196,8 +196,24 @@ impl<'a> Reply<'a> {
         page(status, self.language(), text)
     }
 
+    /// The page of a refusal that has its row.
+    pub fn refusal_page(&self, access: &Access, judgement: &Judgement) -> Response<ReplyBody> {
+        page(StatusCode::FORBIDDEN, self.language(), self.refusal(access, judgement, answer::block_page))
+    }
+
     /// The words of a refusal, for whatever carries them.
     pub fn refusal_text(&self, access: &Access, judgement: &Judgement) -> String {
+        self.refusal(
+            access,
+            judgement,
+            match access.target.scheme {
+                Scheme::Http | Scheme::Https => answer::block_page,
+                Scheme::Tunnel => answer::connect_refusal_body,
+            },
+        )
+    }
+
+    fn refusal(&self, access: &Access, judgement: &Judgement, words_of: fn(&BlockPage<'_>) -> String) -> String {
         let rules = &self.snapshot.rules;
         let language = words(self.language());
         let reason = &judgement.reason;
@@ -205,7 +221,7 @@ impl<'a> Reply<'a> {
         let rule = rules.rule(&reason.rule);
         let host =
             access.target.other_name.as_ref().map_or_else(|| access.target.host.to_text(), |n| n.as_str().into());
-        let block = BlockPage {
+        words_of(&BlockPage {
             school: self.school(),
             language: self.language(),
             host: &host,
@@ -215,11 +231,7 @@ impl<'a> Reply<'a> {
             reference: judgement.reference.unwrap_or_else(judge::new_reference),
             time: access.start,
             information_url: own_pages::INFORMATION_URL,
-        };
-        match access.target.scheme {
-            Scheme::Http => answer::block_page(&block),
-            Scheme::Https | Scheme::Tunnel => answer::connect_refusal_body(&block),
-        }
+        })
     }
 
     /// A server might read a name in a tunnel's first bytes that we do not.

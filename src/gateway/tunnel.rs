@@ -30,19 +30,20 @@ use super::answer::Failure;
 use super::body::ReplyBody;
 use super::client_io::ClientIo;
 use super::client_row::ClientRow;
-use super::connection::{ClientConnection, Opened};
+use super::connection::{ClientConnection, Inside, Opened};
+use super::ends::{ClientEnd, End};
 use super::flows::AccessFlow;
 use super::http::{read_authority, split_port};
+use super::inspect::Opening;
 use super::intent::ConnectionIntent;
+use super::judge::Passage;
 use super::origins::{Link, Origins};
 use super::reach::{self, Reached};
 use super::record::{Judgement, access_record, decide_anew};
 use super::reply::{Reply, and_close};
+use super::say_no::{self, Refusal};
 use super::way::{NoWay, Way};
-use super::{Gateway, Snapshot, intent, judge, own_pages, parting, way};
-
-/// TLS 1.2 alert (RFC 5246 §7.2): fatal, access_denied. Understood by TLS 1.3 clients as well.
-pub const ALERT_ACCESS_DENIED: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 49];
+use super::{Gateway, Snapshot, inspect, intent, judge, own_pages, way};
 
 /// Answers a CONNECT; the tunnel goes on in a task of its own.
 pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<Incoming>) -> Response<ReplyBody> {
@@ -65,10 +66,13 @@ pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<In
     }
     let judgement = match judge::connection(&snapshot, &access) {
         Ok(judgement) => judgement,
-        Err(judgement) => return reply.refused(&access, *judgement),
+        Err(judgement) => return refused(connection, snapshot.clone(), &reply, request, access, *judgement),
     };
     let way = match way::find(connection, &snapshot, &mut access).await {
         Ok(way) => way,
+        Err(NoWay::Refused(judgement)) => {
+            return refused(connection, snapshot.clone(), &reply, request, access, *judgement);
+        }
         Err(no_way) => return reply.no_way(&access, no_way),
     };
     let intents = match write_intents(connection, &access, &judgement, &way) {
@@ -92,6 +96,31 @@ pub async fn connect(connection: &Arc<ClientConnection>, mut request: Request<In
     };
     let tunnel = Tunnel { from, snapshot: snapshot.clone(), access, judgement, intents };
     tasks::spawn("tunnel", tunnel.run(upgrade, origin));
+    let mut response = Response::new(ReplyBody::Own(None));
+    *response.status_mut() = StatusCode::OK;
+    response
+}
+
+/// A CONNECT that is refused: 403, or 200 and the page inside, where the client will see that one. The row says 403.
+fn refused(
+    connection: &Arc<ClientConnection>,
+    snapshot: Arc<Snapshot>,
+    reply: &Reply<'_>,
+    mut request: Request<Incoming>,
+    access: Access,
+    judgement: Judgement,
+) -> Response<ReplyBody> {
+    let refusal = reply.refused(&access, judgement.clone());
+    if !say_no::is_shown(&connection.gateway, &snapshot, &access) {
+        return refusal;
+    }
+    let upgrade = hyper::upgrade::on(&mut request);
+    let taken = connection.taken.clone();
+    let refusal = Refusal { gateway: connection.gateway.clone(), snapshot, access, judgement };
+    tasks::spawn("refused tunnel", async move {
+        refusal.say_inside(upgrade).await;
+        drop(taken);
+    });
     let mut response = Response::new(ReplyBody::Own(None));
     *response.status_mut() = StatusCode::OK;
     response
@@ -206,17 +235,18 @@ impl Tunnel {
             tracing::debug!(host = %self.access.target.host, %fault, "a tunnel may hide a name");
             let judgement = Reply::new(&self.from.gateway, &self.snapshot, &HeaderMap::new()).hidden_name(&self.access);
             self.note(judgement);
-            self.refuse(client).await;
+            self.refuse(client, detected).await;
             return None;
         }
-        let permit = match judge::flow(&self.snapshot, &self.access) {
-            Ok((permit, judgement)) => {
+        let can_open = inspect::can_open(&self.from.gateway, &self.snapshot, &self.access, &detected.signature);
+        let passage = match judge::flow(&self.snapshot, &self.access, can_open) {
+            Ok((passage, judgement)) => {
                 self.note(judgement);
-                permit
+                passage
             }
             Err(judgement) => {
                 self.note(*judgement);
-                self.refuse(client).await;
+                self.refuse(client, detected).await;
                 return None;
             }
         };
@@ -225,6 +255,14 @@ impl Tunnel {
             self.serve_inside(client, origin).await;
             return None;
         }
+        let permit = match passage {
+            Passage::Tunnel(permit) => permit,
+            Passage::Inspect(permit) => {
+                // Apart: it is large, and nearly all tunnels do without.
+                Box::pin(self.into_opening().open(permit, client, origin)).await;
+                return None;
+            }
+        };
         METRICS.accesses_tunnelled.add(1);
         let idle = self.snapshot.config.limits.tunnel_idle;
         let Tunnel { from: From { taken, .. }, intents, .. } = self;
@@ -299,54 +337,50 @@ impl Tunnel {
         self.judgement = judgement;
     }
 
+    fn into_opening(self) -> Opening {
+        let Tunnel { from: From { gateway, ends, taken }, snapshot, access, intents, .. } = self;
+        Opening { gateway, snapshot, ends, taken, access, intents, dialled: None }
+    }
+
     /// A tunnel whose inside is plain HTTP hides nothing: its requests are judged, framed and written down like those
     /// that are not in a tunnel, and those to the name it was asked for go over the connection that it has.
     async fn serve_inside(self, client: Side<TcpStream>, origin: Reached) {
         let Tunnel { from: From { gateway, ends, taken }, snapshot, access, intents, .. } = self;
         let limits = snapshot.config.limits;
         intents.access.finish(Some(StatusCode::OK.as_u16()), Ending::Complete);
-        let inside = (access.target.host.clone(), access.target.port);
+        let (host, port) = (access.target.host.clone(), access.target.port);
+        let inside = Inside { host, port, is_opened: false, distrust: None };
         let origins = Origins::new(&gateway.idle_links, limits.flows);
         let row = ClientRow::of_tunnel(intents.connection.sequence);
-        if let Ok(link) = Link::open(origin, &access.target, intents.connection, &limits).await {
+        if let Ok(link) = Link::open(origin.into(), &access.target, intents.connection, &limits).await {
             origins.keep(link);
         }
         let opened = Opened { gateway, ends, taken, origins, row, inside: Some(inside), dialled: None };
-        opened.serve_boxed(client.stream, client.first, limits).await;
+        opened.serve_boxed(client.stream.into(), client.first, limits).await;
     }
 
     /// Says no in the client's own language.
-    async fn refuse(self, client: TcpStream) {
+    async fn refuse(self, client: TcpStream, detected: Detected) {
         METRICS.accesses_refused.add(1);
-        let said = match self.access.target.protocol.carrier() {
-            Carrier::Tls => Some(ALERT_ACCESS_DENIED.to_vec()),
-            Carrier::Http => Some(self.http_refusal().into_bytes()),
-            Carrier::Quic | Carrier::Own => None,
-        };
-        let Tunnel { from: From { taken, .. }, mut intents, .. } = self;
+        let Tunnel { from: From { gateway, taken, .. }, snapshot, access, judgement, mut intents } = self;
         intents.end(Ending::Answered);
         drop(intents);
-        match said {
-            Some(said) => parting::say_goodbye(client, &said).await,
-            None => parting::hang_up(client),
-        }
+        Refusal { gateway, snapshot, access, judgement }.say(client, detected).await;
         drop(taken);
-    }
-
-    /// A whole HTTP answer: the client speaks HTTP inside its tunnel and nobody else frames it.
-    fn http_refusal(&self) -> String {
-        let reply = Reply::new(&self.from.gateway, &self.snapshot, &HeaderMap::new());
-        let body = reply.refusal_text(&self.access, &self.judgement);
-        format!(
-            "HTTP/1.1 403 Forbidden\r\nContent-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        )
     }
 }
 
 /// The client's bare stream, and what it sent right behind its CONNECT.
 pub fn take_stream(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
+    match take_end(upgraded)? {
+        (End::Clear(stream), held) => Some((stream, held)),
+        // There is no CONNECT inside.
+        (End::Opened(_), _) => None,
+    }
+}
+
+/// The same where TLS may have been opened.
+pub fn take_end(upgraded: Upgraded) -> Option<(ClientEnd, Bytes)> {
     let parts = upgraded.downcast::<TokioIo<ClientIo>>().ok()?;
     let (stream, held) = parts.io.into_inner().into_stream()?;
     // hyper is given nothing beyond a request: what came after it is held.

@@ -24,7 +24,7 @@ use super::counted::Counted;
 use super::flows::AccessFlow;
 use super::headers::{self, ViaName};
 use super::origins::Kept;
-use super::tunnel::take_stream;
+use super::tunnel::take_end;
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 
@@ -82,7 +82,7 @@ async fn relay_upgraded(
 ) -> Ending {
     let Ok(origin) = origin.await else { return Ending::OriginClosed };
     let Ok(origin) = origin.downcast::<TokioIo<Counted>>() else { return Ending::Failed };
-    let Some((client, early)) = client.await.ok().and_then(take_stream) else { return Ending::ClientClosed };
+    let Some((client, early)) = client.await.ok().and_then(take_end) else { return Ending::ClientClosed };
     let client = Side { first: early, stream: client };
     // The connection has a row of its own, which counts on: what hyper read of it was counted then.
     let (stream, link) = origin.io.into_inner().into_parts();

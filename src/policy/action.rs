@@ -16,8 +16,12 @@ pub struct Decision<A> {
 pub struct Duties {
     /// A help-line for children: neither person, address, port nor device is kept, and the time is the hour.
     pub help_line: bool,
-    /// Never to be decrypted: carried on to whoever could.
+    /// Never to be opened: carried on to whoever could.
     pub never_inspect: bool,
+    /// TLS is to be opened. Beside the action `Tunnel`: it was to be and could not.
+    pub inspect: bool,
+    /// What is to be opened and cannot is refused.
+    pub inspect_or_refuse: bool,
     /// The path (never the query) is kept in the row.
     pub keep_path: bool,
     /// A rule would have refused it and only logs: the reason names that rule.
@@ -30,6 +34,8 @@ impl Duties {
         let all = [
             (self.help_line, "help-line"),
             (self.never_inspect, "never-inspect"),
+            (self.inspect && !self.inspect_or_refuse, "inspect"),
+            (self.inspect_or_refuse, "inspect-or-refuse"),
             (self.keep_path, "keep-path"),
             (self.log_only, "log-only"),
         ];
@@ -73,6 +79,29 @@ impl RelayPermit {
     }
 }
 
+/// Proof that policy wants a connection opened and looked into; what it says where that cannot be is in here.
+#[derive(Debug)]
+#[must_use = "policy wants it opened"]
+pub struct InspectPermit {
+    or_refuse: bool,
+}
+
+impl InspectPermit {
+    pub(super) fn new(duties: Duties) -> Self {
+        InspectPermit { or_refuse: duties.inspect_or_refuse }
+    }
+
+    /// To shake hands with the origin. What is sent inside is asked for one by one.
+    pub fn open(self) -> RelayPermit {
+        RelayPermit(())
+    }
+
+    /// Where it cannot be opened: unseen, or (`None`) not at all.
+    pub fn tunnel_instead(self) -> Option<RelayPermit> {
+        (!self.or_refuse).then_some(RelayPermit(()))
+    }
+}
+
 /// A name asked of our DNS, of which nothing else is known.
 #[derive(Debug)]
 pub enum NameAction {
@@ -112,7 +141,8 @@ pub enum AddressAction {
 #[derive(Debug)]
 pub enum FlowAction {
     Refuse,
-    Inspect,
+    /// Opened, and what is inside judged request by request.
+    Inspect(InspectPermit),
     Tunnel(RelayPermit),
 }
 
@@ -157,7 +187,7 @@ impl FlowAction {
     pub fn taken(&self) -> ActionTaken {
         match self {
             FlowAction::Refuse => ActionTaken::Refuse,
-            FlowAction::Inspect => ActionTaken::Inspect,
+            FlowAction::Inspect(_) => ActionTaken::Inspect,
             FlowAction::Tunnel(_) => ActionTaken::Tunnel,
         }
     }

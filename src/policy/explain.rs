@@ -51,7 +51,10 @@ impl Ruleset {
             }
             last = (stage, self.judge(access, stage));
         }
-        let (stage, judged) = last;
+        let (stage, mut judged) = last;
+        if access.target.scheme == Scheme::Tunnel {
+            self.shield(access, &mut judged);
+        }
         self.explained(access, stage, judged)
     }
 
@@ -62,7 +65,7 @@ impl Ruleset {
         let of_list = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let entry = reason.entry.as_ref();
         Explanation {
-            action: action(stage, judged.verdict),
+            action: action(stage, judged.verdict, judged.duties),
             duties: judged.duties.words().collect(),
             stage: stage.as_str(),
             author: entry.and_then(|e| e.author.clone()).or_else(|| of_list(&list?.attribution)),
@@ -112,9 +115,10 @@ fn stages(access: &Access) -> Vec<Stage> {
     stages
 }
 
-fn action(stage: Stage, verdict: Verdict) -> ActionTaken {
+fn action(stage: Stage, verdict: Verdict, duties: Duties) -> ActionTaken {
     match (verdict, stage) {
         (Verdict::Refuse, _) => ActionTaken::Refuse,
+        (Verdict::Allow, Stage::Flow) if duties.inspect => ActionTaken::Inspect,
         (Verdict::Allow, Stage::Flow) => ActionTaken::Tunnel,
         (Verdict::Allow, Stage::Send) => ActionTaken::Forward,
         (Verdict::Allow, Stage::Name | Stage::Connection | Stage::Request | Stage::Address) => ActionTaken::Nothing,

@@ -170,7 +170,12 @@ impl Ruleset {
     pub(super) fn judge_looked_up(&self, access: &Access, stage: Stage, names: &LookedUp) -> Judged {
         let judged = self.judge_by_rules(access, stage, names);
         let is_quic = access.target.protocol.carrier() == Carrier::Quic;
-        if judged.verdict == Verdict::Refuse || !is_quic || self.name_limits(&access.client).quic {
+        if judged.verdict == Verdict::Refuse || !is_quic {
+            return judged;
+        }
+        // What is to be opened comes by TCP: here nobody could look.
+        let is_to_be_opened = judged.duties.inspect && !self.is_shielded(access);
+        if self.name_limits(&access.client).quic && !is_to_be_opened {
             return judged;
         }
         let reason = Reason::rule(RuleName::new(QUIC_RULE), self.version().clone());
@@ -199,6 +204,39 @@ impl Ruleset {
             }
         }
         strictest
+    }
+
+    /// Takes the wish to open a flow away where nothing is to be opened: it is no TLS, or a rule shields it. TLS that says
+    /// it carries something else than HTTP is not TLS to open.
+    pub(super) fn shield(&self, access: &Access, judged: &mut Judged) {
+        if !judged.duties.inspect {
+            return;
+        }
+        let shielded = self.is_shielded(access);
+        if shielded || access.target.protocol != Protocol::Tls {
+            judged.duties = Duties {
+                inspect: false,
+                inspect_or_refuse: false,
+                never_inspect: judged.duties.never_inspect || shielded,
+                ..judged.duties
+            };
+        }
+    }
+
+    /// Whether a rule shields the connection from being opened, wherever in the file it stands: a promise to the person
+    /// does not depend on the order of rules. The name asked or the server name is enough; a page that is shown inside
+    /// another is not.
+    pub fn is_shielded(&self, access: &Access) -> bool {
+        let facts = self.facts(access, Stage::Connection);
+        let names = self.look_up(&access.target);
+        let shields = |name: &Named| {
+            self.policy.rules.iter().enumerate().any(|(i, rule)| {
+                (rule.duties.never_inspect || rule.duties.help_line)
+                    && matches!(weigh(i, rule, name, &facts), Weighed::Matches | Weighed::Perhaps)
+            })
+        };
+        let other = names.others.first().filter(|_| access.target.other_name.is_some());
+        shields(&names.first) || other.is_some_and(shields)
     }
 
     pub(super) fn facts(&self, access: &Access, stage: Stage) -> Facts {
@@ -402,6 +440,8 @@ fn together(a: Duties, b: Duties) -> Duties {
     Duties {
         help_line: a.help_line && b.help_line,
         never_inspect: a.never_inspect || b.never_inspect,
+        inspect: a.inspect || b.inspect,
+        inspect_or_refuse: a.inspect_or_refuse || b.inspect_or_refuse,
         keep_path: a.keep_path && b.keep_path,
         log_only: a.log_only || b.log_only,
     }

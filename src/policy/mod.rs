@@ -25,7 +25,10 @@
 //! 7. **Protocols**: a word means the protocol and what is carried in it (`tls` covers `tor`, `dot`), a family its members
 //!    (`vpn`). Several are joined; what stands behind `!` is taken away, from everything where nothing else is named, so
 //!    that `["!tls"]` covers a protocol that we learn tomorrow. The protocol is unknown until the first bytes: point 5 holds.
-//! 8. Several schedules of one rule: any of the plain ones, and none of those with `!`.
+//! 8. **Inspection** is a duty of a rule that allows, so the first rule that matches says whether TLS is opened. A rule with
+//!    `never-inspect` or `help-line` that covers one of the names shields it wherever in the file it stands, before or behind.
+//!    What is inside is judged anew, request by request, by the same rules.
+//! 9. Several schedules of one rule: any of the plain ones, and none of those with `!`.
 //!
 //! Who a client is: the groups that `people.csv` gives to its address; where it gives none, those whose networks hold the
 //! address; else the default group.
@@ -54,8 +57,8 @@ mod written;
 mod tests;
 
 pub use action::{
-    AddressAction, ConnectionAction, Decision, DialPermit, Duties, FlowAction, NameAction, RelayPermit, RequestAction,
-    SendAction,
+    AddressAction, ConnectionAction, Decision, DialPermit, Duties, FlowAction, InspectPermit, NameAction, RelayPermit,
+    RequestAction, SendAction,
 };
 pub use expect::Tried;
 pub use explain::{Considered, Explanation};

@@ -7,8 +7,8 @@ use super::judge::{LookedUp, Stage};
 use super::rule::Verdict;
 use super::schedule::Hours;
 use super::{
-    AddressAction, Category, ConnectionAction, Decision, DialPermit, Duties, FlowAction, Group, Language, NameAction,
-    NameLimits, People, RelayPermit, RequestAction, RuleSummary, SendAction,
+    AddressAction, Category, ConnectionAction, Decision, DialPermit, Duties, FlowAction, Group, InspectPermit,
+    Language, NameAction, NameLimits, People, RelayPermit, RequestAction, RuleSummary, SendAction,
 };
 use crate::access::{Access, CategoryName, GroupName, RuleName, RulesVersion};
 use crate::config::{Config, Problem, Problems, read_text};
@@ -97,10 +97,14 @@ impl Ruleset {
 
     /// A flow whose first bytes are known: `target.protocol` is set, and `other_name` where the SNI differs.
     pub fn decide_flow(&self, access: &Access) -> Decision<FlowAction> {
-        self.decide(access, Stage::Flow, |verdict| match verdict {
+        let mut judged = self.judge(access, Stage::Flow);
+        self.shield(access, &mut judged);
+        let action = match judged.verdict {
             Verdict::Refuse => FlowAction::Refuse,
+            Verdict::Allow if judged.duties.inspect => FlowAction::Inspect(InspectPermit::new(judged.duties)),
             Verdict::Allow => FlowAction::Tunnel(RelayPermit::new()),
-        })
+        };
+        Decision { action, duties: judged.duties, reason: judged.reason }
     }
 
     /// An HTTP request about to be sent to `target.address`.

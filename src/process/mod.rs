@@ -6,7 +6,7 @@
 mod descriptors;
 mod hints;
 mod retention;
-mod rules;
+pub mod rules;
 mod shipping;
 mod state;
 

@@ -14,6 +14,7 @@ use crate::lists::{Catalogue, Image, ImageError, Problem};
 use crate::origin::{CredentialsError, Guard, Parent};
 use crate::policy::Ruleset;
 use crate::tasks;
+use crate::tls::{Inspection, InspectionError};
 
 /// Why there are no new rules. What was in force stays.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,8 @@ pub enum RulesError {
     Image { path: PathBuf, error: ImageError },
     #[error(transparent)]
     Parent(#[from] CredentialsError),
+    #[error("inspection: {0}")]
+    Inspection(#[from] InspectionError),
 }
 
 fn in_lines(problems: &[Problem]) -> String {
@@ -45,13 +48,25 @@ pub async fn build(config: Config, own: &[SocketAddr], clock: &Clock) -> Result<
     let image = Arc::new(current_image(&config).await?);
     let guard = Guard::new(own.to_vec(), config.guard.allow.clone(), config.guard.refuse.clone());
     let parent = config.parent.as_ref().map(Parent::open).transpose()?.map(Arc::new);
+    let inspection = Inspection::open(&config.inspection)?.map(Arc::new);
     // Policy and people are small; the gateway's other threads go on meanwhile.
     let (config, rules) = blocking(move || {
         let rules = Ruleset::build(&config, image);
         (config, rules)
     })
     .await;
-    Ok(Snapshot { rules: Arc::new(rules?), config, guard, parent, installed: clock.now() })
+    let rules = rules?;
+    if let Some(what) = cannot_inspect(&config, &rules) {
+        tracing::warn!("{what}");
+    }
+    Ok(Snapshot { rules: Arc::new(rules), config, guard, parent, inspection, installed: clock.now() })
+}
+
+/// What is to be said of rules that want opened what nothing can open.
+pub fn cannot_inspect(config: &Config, rules: &Ruleset) -> Option<String> {
+    let wanting = rules.rules_with(|duties| duties.inspect);
+    let first = wanting.first().filter(|_| config.inspection.authority.is_none())?;
+    Some(format!("rule `{}` wants TLS opened, and `[inspection]` names no authority: nothing is", first.name))
 }
 
 /// The compiled lists: as they lie there if nothing changed since, otherwise compiled anew; the urgent changes over them.

@@ -7,12 +7,14 @@
 
 mod harness;
 
+mod authority;
 mod clickhouse;
 mod clients;
 mod crowd;
 mod docs;
 mod durability;
 mod guard;
+mod inspection;
 mod joins;
 mod layering;
 mod limits;

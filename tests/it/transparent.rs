@@ -15,9 +15,10 @@ use crate::harness::lab::{
 };
 use crate::harness::origin::Origin;
 use crate::harness::raw::{End, RawOrigin};
-use crate::harness::site::Site;
+use crate::harness::site::{POLICY, Site};
 use crate::harness::tls::Authority;
 use crate::harness::{eventually, tool};
+use crate::inspection::{INSPECT, make_authority};
 
 /// Of `[listen]`.
 const DOORS: &str =
@@ -38,6 +39,7 @@ impl Town {
         Town::enter_with(test, transparent, |_| {}).await
     }
 
+    /// `change` sees the site before the gateway starts.
     async fn enter_with(test: &str, transparent: &str, change: impl FnOnce(&mut Site)) -> Option<Town> {
         let lab = Lab::enter(&format!("transparent::{test}"))?;
         let names = NameServer::start().await;
@@ -134,6 +136,57 @@ async fn filtered(test: &str, mode: &str) {
     let row = row.unwrap_or_else(|| panic!("no row for {outward}: {connections:#?}"));
     assert_eq!((text(row, "origin_address"), number(row, "origin_port")), (ORIGIN_V4, 80));
     assert_eq!(outward.ip().to_canonical().to_string(), "198.51.100.1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_name_shows_its_page_over_tls_where_devices_believe_the_authority() {
+    let test = "a_refused_name_shows_its_page_over_tls_where_devices_believe_the_authority";
+    let change = |site: &mut Site| {
+        std::fs::write(site.folder().join("world.pem"), std::fs::read(site.folder().join("authority.pem")).unwrap())
+            .expect("a writable folder");
+        make_authority(site, "");
+        std::fs::copy(site.state().join("authority.pem"), site.folder().join("authority.pem")).expect("a copy");
+    };
+    let Some(town) = Town::enter_with(test, "", change).await else { return };
+    // curl believes the school's authority now, and no other.
+    let said = town.curl("adult.test", ORIGIN_V4, "https://adult.test/secret").await;
+    assert!(said.stdout.ends_with("\n403") && said.stdout.contains("Collège des Essais"), "{said:?}");
+    let row = town.row("adult.test", "").await;
+    assert!(said.stdout.contains(text(&row, "reference")), "{row:#}{}", said.stdout);
+    assert_eq!((text(&row, "action"), text(&row, "host_source")), ("refuse", "sni"));
+    assert_eq!((text(&row, "ending"), &row["status"]), ("answered", &Value::Null));
+    assert!(town.secure.ledger.connections().is_empty());
+    // What is allowed bears its own certificate, which this curl does not know.
+    let said = town.curl("allowed.test", ORIGIN_V4, "https://allowed.test/").await;
+    assert_eq!(said.code, Some(60), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_of_a_client_without_settings_is_opened_where_policy_says_so() {
+    let test = "tls_of_a_client_without_settings_is_opened_where_policy_says_so";
+    let change = |site: &mut Site| {
+        std::fs::copy(site.folder().join("authority.pem"), site.folder().join("world.pem")).expect("a copy");
+        make_authority(site, "");
+        std::fs::copy(site.state().join("authority.pem"), site.folder().join("authority.pem")).expect("a copy");
+        site.write_rule("policy.toml", &format!("{POLICY}{INSPECT}"));
+    };
+    let Some(town) = Town::enter_with(test, "", change).await else { return };
+    for (address, client) in [(ORIGIN_V4, CLIENT_V4), (ORIGIN_V6, CLIENT_V6)] {
+        // curl believes the school's authority and no other.
+        let said = town.curl("allowed.test", address, "https://allowed.test/").await;
+        assert_eq!(said.stdout, "hello from allowed.test\n\n200", "{}", said.stderr);
+        let rows = town.gateway.rows(if client == CLIENT_V4 { 2 } else { 4 }, &["--host", "allowed.test"]).await;
+        let own: Vec<&Value> = rows.iter().filter(|row| text(row, "client_address") == client).collect();
+        let is = |method: &str, source: &str, action: &str| {
+            let found = own.iter().filter(|row| {
+                (text(row, "method"), text(row, "host_source"), text(row, "action")) == (method, source, action)
+            });
+            found.count() == 1
+        };
+        assert!(is("", "sni", "inspect") && is("GET", "inspected", "forward"), "{own:#?}");
+    }
+    let connections = town.gateway.search(&["--stream", "connections"]);
+    assert!(connections.iter().any(|row| text(row, "origin_address") == ORIGIN_V6), "{connections:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

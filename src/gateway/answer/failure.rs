@@ -20,6 +20,16 @@ pub enum Failure {
     OriginTimedOut,
     /// The origin hung up, or answered what is not HTTP.
     OriginBroken,
+    /// The origin's certificate is not valid at this date.
+    CertificateExpired,
+    /// It is for another name.
+    CertificateOfOther,
+    /// Nobody we know stands for it.
+    CertificateUnknown,
+    /// It was revoked, or is not in order.
+    CertificateBroken,
+    /// Inside TLS that was opened, another host is asked for.
+    Misdirected,
     /// The name leads to an address the gateway never dials: its own, loopback, the inner network.
     AddressGuarded,
     /// The request came back to us.
@@ -51,12 +61,17 @@ pub enum Failure {
 }
 
 impl Failure {
-    pub const ALL: [Failure; 19] = [
+    pub const ALL: [Failure; 24] = [
         Failure::NameUnknown,
         Failure::ResolverSilent,
         Failure::OriginUnreachable,
         Failure::OriginTimedOut,
         Failure::OriginBroken,
+        Failure::CertificateExpired,
+        Failure::CertificateOfOther,
+        Failure::CertificateUnknown,
+        Failure::CertificateBroken,
+        Failure::Misdirected,
         Failure::AddressGuarded,
         Failure::Loop,
         Failure::RequestUnreadable,
@@ -73,10 +88,17 @@ impl Failure {
         Failure::Ours,
     ];
 
-    /// RFC 9110 §15, RFC 6585 §§4–5, RFC 5842 §7.2.
+    /// RFC 9110 §15 (421: §15.5.20), RFC 6585 §§4–5, RFC 5842 §7.2.
     pub fn status(self) -> StatusCode {
         match self {
-            Failure::NameUnknown | Failure::OriginUnreachable | Failure::OriginBroken => StatusCode::BAD_GATEWAY,
+            Failure::NameUnknown
+            | Failure::OriginUnreachable
+            | Failure::OriginBroken
+            | Failure::CertificateExpired
+            | Failure::CertificateOfOther
+            | Failure::CertificateUnknown
+            | Failure::CertificateBroken => StatusCode::BAD_GATEWAY,
+            Failure::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Failure::ResolverSilent | Failure::OriginTimedOut => StatusCode::GATEWAY_TIMEOUT,
             Failure::AddressGuarded => StatusCode::FORBIDDEN,
             Failure::Loop => StatusCode::LOOP_DETECTED,
@@ -99,8 +121,13 @@ impl Failure {
             Failure::NameUnknown | Failure::ResolverSilent | Failure::OriginUnreachable => Ending::OriginUnreachable,
             Failure::OriginTimedOut | Failure::RequestTimedOut => Ending::TimedOut,
             Failure::OriginBroken => Ending::OriginClosed,
+            Failure::CertificateExpired
+            | Failure::CertificateOfOther
+            | Failure::CertificateUnknown
+            | Failure::CertificateBroken => Ending::OriginInvalid,
             Failure::AddressGuarded => Ending::Answered,
             Failure::Loop
+            | Failure::Misdirected
             | Failure::RequestUnreadable
             | Failure::VersionUnknown
             | Failure::Unsupported
@@ -148,6 +175,36 @@ impl Failure {
                 "La réponse de ce site est inutilisable",
                 "Le site a coupé la connexion, ou il a envoyé une réponse incompréhensible.",
                 "Réessayez. Si cela recommence, c’est au site de réparer.",
+            ),
+            Failure::CertificateExpired => (
+                "Le certificat de ce site n’est plus valable",
+                "Un site sécurisé montre un certificat qui dit qui il est. Celui-ci a expiré, ou n’est pas encore valable\u{a0}: \
+                 rien ne prouve que c’est bien ce site. La connexion n’a pas été établie.",
+                "Réessayez plus tard. C’est au site de renouveler son certificat.",
+            ),
+            Failure::CertificateOfOther => (
+                "Ce site montre le certificat d’un autre",
+                "Un site sécurisé montre un certificat qui dit qui il est. Celui-ci porte un autre nom\u{a0}: \
+                 c’est peut-être un autre site. La connexion n’a pas été établie.",
+                "Vérifiez l’orthographe de l’adresse. Si elle est juste, c’est au site de corriger son certificat.",
+            ),
+            Failure::CertificateUnknown => (
+                "Personne de connu ne garantit ce site",
+                "Un site sécurisé montre un certificat, garanti par une autorité. Celle de ce site est inconnue, ou il se \
+                 garantit lui-même\u{a0}: rien ne prouve que c’est bien lui. La connexion n’a pas été établie.",
+                "N’y entrez aucun mot de passe depuis un autre réseau. Si c’est un site du collège, transmettez la référence \
+                 ci-dessous au collège.",
+            ),
+            Failure::CertificateBroken => (
+                "Le certificat de ce site est inutilisable",
+                "Un site sécurisé montre un certificat qui dit qui il est. Celui-ci a été annulé, ou il est mal fait. La \
+                 connexion n’a pas été établie.",
+                "C’est au site de réparer.",
+            ),
+            Failure::Misdirected => (
+                "Cette demande s’est trompée de porte",
+                "Elle demande un site dans la connexion d’un autre.",
+                "Rechargez la page.",
             ),
             Failure::AddressGuarded => (
                 "Cette adresse n’est pas sur Internet",
@@ -250,6 +307,36 @@ impl Failure {
                 "This site’s answer cannot be used",
                 "The site hung up, or sent an answer that makes no sense.",
                 "Try again. If it happens again, the site has to mend it.",
+            ),
+            Failure::CertificateExpired => (
+                "This site’s certificate is not valid any more",
+                "A secure site shows a certificate that says who it is. This one has expired, or is not valid yet: nothing \
+                 proves that it is this site. No connection was made.",
+                "Try again later. The site has to renew its certificate.",
+            ),
+            Failure::CertificateOfOther => (
+                "This site shows another one’s certificate",
+                "A secure site shows a certificate that says who it is. This one bears another name: it may be another site. \
+                 No connection was made.",
+                "Check the spelling of the address. If it is right, the site has to correct its certificate.",
+            ),
+            Failure::CertificateUnknown => (
+                "Nobody we know vouches for this site",
+                "A secure site shows a certificate, vouched for by an authority. That of this site is unknown, or the site \
+                 vouches for itself: nothing proves that it is the one. No connection was made.",
+                "Give it no password from another network either. If it is a site of the school, give the reference below to \
+                 the school.",
+            ),
+            Failure::CertificateBroken => (
+                "This site’s certificate cannot be used",
+                "A secure site shows a certificate that says who it is. This one was revoked, or is badly made. No connection \
+                 was made.",
+                "The site has to mend it.",
+            ),
+            Failure::Misdirected => (
+                "This request came to the wrong door",
+                "It asks for one site in the connection of another.",
+                "Reload the page.",
             ),
             Failure::AddressGuarded => (
                 "This address is not on the Internet",

@@ -15,7 +15,7 @@ use crate::relay::{DatagramRelay, RelayEnd};
 use super::super::allowances::Taken;
 use super::super::answer::Failure;
 use super::super::connection::{ClientConnection, Opened};
-use super::super::judge::Verdict;
+use super::super::judge::{CanOpen, Passage, Verdict};
 use super::super::origins::Origins;
 use super::super::phase::Phase;
 use super::super::reach::note_ends;
@@ -153,8 +153,11 @@ impl Attempt {
 
     /// The last question: the address is known.
     fn judge_flow(&self, way: Way, first: &Judgement) -> Result<(Way, RelayPermit, Judgement), NoWay> {
-        match judge::flow(&self.snapshot, &self.access) {
-            Ok((permit, judgement)) => Ok((way, permit, judgement.after(first))),
+        // Nothing that comes in datagrams is opened here; what policy wants opened it has refused by now.
+        match judge::flow(&self.snapshot, &self.access, CanOpen::No) {
+            Ok((Passage::Tunnel(permit) | Passage::Inspect(permit), judgement)) => {
+                Ok((way, permit, judgement.after(first)))
+            }
             Err(judgement) => Err(NoWay::Refused(Box::new(judgement.after(first)))),
         }
     }

@@ -8,16 +8,18 @@ use tokio::net::TcpStream;
 use crate::access::{Access, Carrier, Ending, Flags, Protocol};
 use crate::detect::{Detected, Signature};
 use crate::metrics::METRICS;
-use crate::policy::RelayPermit;
 use crate::relay::Side;
 
 use super::super::connection::{ClientConnection, Opened};
+use super::super::inspect::{Opening, can_open};
+use super::super::judge::Passage;
 use super::super::origins::Origins;
 use super::super::phase::Phase;
 use super::super::reach::{self, Reached};
 use super::super::record::{Judgement, access_record, decide_anew};
 use super::super::reply::Reply;
-use super::super::tunnel::{ALERT_ACCESS_DENIED, Intents, Passing, first_words, unread, write_intents};
+use super::super::say_no::Refusal;
+use super::super::tunnel::{Intents, Passing, first_words, unread, write_intents};
 use super::super::way::{self, NoWay, Way};
 use super::super::{Snapshot, judge, parting};
 use super::{access_by_address, learn, listen};
@@ -55,7 +57,7 @@ impl Flow {
         let (way, permit, judgement) = match self.find_by_first_bytes(signature).await {
             Ok(found) => found,
             Err(no_way) => {
-                self.refuse(no_way).await;
+                self.refuse(no_way, detected).await;
                 return None;
             }
         };
@@ -63,7 +65,8 @@ impl Flow {
         let mut dialled = self.dial(way, judgement).await?;
         self.tell_of_ech(signature, &dialled.intents);
         // Another address answered than the one that was judged.
-        let permit = if self.access.target.address == judged { Some(permit) } else { self.judge_flow(&mut dialled) };
+        let permit =
+            if self.access.target.address == judged { Some(permit) } else { self.judge_flow(&mut dialled, signature) };
         self.go_through(permit, detected, dialled).await
     }
 
@@ -79,7 +82,7 @@ impl Flow {
         let (way, judgement) = match found {
             Ok(found) => found,
             Err(no_way) => {
-                self.refuse(no_way).await;
+                self.refuse(no_way, unread(Signature::of(Protocol::Silent))).await;
                 return None;
             }
         };
@@ -122,7 +125,7 @@ impl Flow {
                 self.note(&mut dialled, judgement);
                 None
             }
-            None => self.judge_flow(&mut dialled),
+            None => self.judge_flow(&mut dialled, &detected.signature),
         };
         self.go_through(permit, detected, dialled).await
     }
@@ -139,23 +142,27 @@ impl Flow {
     }
 
     /// The last word of policy on an origin that has been dialled.
-    async fn go_through(
-        self,
-        permit: Option<RelayPermit>,
-        detected: Detected,
-        mut dialled: Dialled,
-    ) -> Option<Passing> {
-        let Some(permit) = permit else {
+    async fn go_through(self, passage: Option<Passage>, detected: Detected, mut dialled: Dialled) -> Option<Passing> {
+        let Some(passage) = passage else {
             METRICS.accesses_refused.add(1);
             dialled.intents.end(Ending::Answered);
-            drop(dialled);
-            self.part(true).await;
+            let Dialled { origin, judgement, intents } = dialled;
+            drop((origin, intents));
+            self.part(Some(judgement), detected).await;
             return None;
         };
-        METRICS.accesses_tunnelled.add(1);
         let Dialled { origin, intents, .. } = dialled;
-        let idle = self.snapshot.config.limits.tunnel_idle;
         let client = Side { first: detected.bytes, stream: self.client };
+        let permit = match passage {
+            Passage::Tunnel(permit) => permit,
+            Passage::Inspect(permit) => {
+                let opening = Opening::of(self.connection, self.snapshot, self.access, intents);
+                Box::pin(opening.open(permit, client, origin)).await;
+                return None;
+            }
+        };
+        METRICS.accesses_tunnelled.add(1);
+        let idle = self.snapshot.config.limits.tunnel_idle;
         let taken = self.connection.taken;
         Some(Passing { permit, client, origin: origin.stream.stream, idle, intents, taken })
     }
@@ -191,16 +198,20 @@ impl Flow {
         true
     }
 
-    async fn find_by_first_bytes(&mut self, signature: &Signature) -> Result<(Way, RelayPermit, Judgement), NoWay> {
+    async fn find_by_first_bytes(&mut self, signature: &Signature) -> Result<(Way, Passage, Judgement), NoWay> {
         if let Some(judgement) = self.hidden_name(signature) {
             return Err(NoWay::Refused(Box::new(judgement)));
         }
         let first = judge::connection(&self.snapshot, &self.access).map_err(NoWay::Refused)?;
         let (way, first) = self.find_way(first).await?;
-        match judge::flow(&self.snapshot, &self.access) {
+        match judge::flow(&self.snapshot, &self.access, self.can_open(signature)) {
             Ok((permit, judgement)) => Ok((way, permit, judgement.after(&first))),
             Err(judgement) => Err(NoWay::Refused(Box::new(judgement.after(&first)))),
         }
+    }
+
+    fn can_open(&self, signature: &Signature) -> judge::CanOpen {
+        can_open(&self.connection.gateway, &self.snapshot, &self.access, signature)
     }
 
     async fn find_way(&mut self, judgement: Judgement) -> Result<(Way, Judgement), NoWay> {
@@ -242,8 +253,8 @@ impl Flow {
     }
 
     /// The last question, with an origin at hand; the answer is noted.
-    fn judge_flow(&self, dialled: &mut Dialled) -> Option<RelayPermit> {
-        let (permit, judgement) = match judge::flow(&self.snapshot, &self.access) {
+    fn judge_flow(&self, dialled: &mut Dialled, signature: &Signature) -> Option<Passage> {
+        let (permit, judgement) = match judge::flow(&self.snapshot, &self.access, self.can_open(signature)) {
             Ok((permit, judgement)) => (Some(permit), judgement),
             Err(judgement) => (None, *judgement),
         };
@@ -280,28 +291,32 @@ impl Flow {
         let ClientConnection { gateway, client, local, taken, row, dialled, .. } = self.connection;
         let origins = Origins::new(&gateway.idle_links, limits.flows);
         let opened = Opened { gateway, ends: (client, local), taken, origins, row, inside: None, dialled };
-        opened.serve_boxed(self.client, detected.bytes, limits).await;
+        opened.serve_boxed(self.client.into(), detected.bytes, limits).await;
     }
 
     /// It is not to be, and no intent was written: the row, and the word.
-    async fn refuse(self, no_way: NoWay) {
+    async fn refuse(self, no_way: NoWay, detected: Detected) {
         let refuses = is_refusal(&no_way);
-        self.write_refused(no_way);
-        self.part(refuses).await;
+        let judgement = self.write_refused(no_way);
+        self.part(Some(judgement).filter(|_| refuses), detected).await;
     }
 
-    fn write_refused(&self, no_way: NoWay) {
+    fn write_refused(&self, no_way: NoWay) -> Judgement {
         let ending = no_way.ending();
         let judgement = self.reply().wordless(&self.access, no_way);
         self.reply().write_ended(&self.access, &judgement, ending);
         self.connection.close(ending);
+        judgement
     }
 
     /// Says no in the client's own language. Where it was no refusal, a reset says that there is no connection.
-    async fn part(self, is_refusal: bool) {
-        let Flow { connection, client, access, .. } = self;
-        match access.target.protocol.carrier() {
-            Carrier::Tls if is_refusal => parting::say_goodbye(client, &ALERT_ACCESS_DENIED).await,
+    async fn part(self, refused: Option<Judgement>, detected: Detected) {
+        let Flow { connection, snapshot, client, access } = self;
+        match refused {
+            Some(judgement) if access.target.protocol.carrier() == Carrier::Tls => {
+                let gateway = connection.gateway.clone();
+                Refusal { gateway, snapshot, access, judgement }.say(client, detected).await;
+            }
             _ => parting::hang_up(client),
         }
         drop(connection);

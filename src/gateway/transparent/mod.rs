@@ -40,7 +40,7 @@ pub async fn serve(opened: Opened, mut client: TcpStream, limits: Limits) {
     }
     let passing = match hear(&mut client, snapshot.config.transparent.silence, &limits).await {
         Heard::Words(detected) if detected.signature.protocol.carrier() == Carrier::Http => {
-            return opened.serve(client, detected.bytes, &limits).await;
+            return opened.serve(client.into(), detected.bytes, &limits).await;
         }
         Heard::Words(detected) => Box::pin(Flow::new(opened, snapshot, client).pass(detected)).await,
         Heard::Silence => Box::pin(Flow::new(opened, snapshot, client).look()).await,

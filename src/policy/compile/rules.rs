@@ -98,6 +98,12 @@ impl Compiler<'_> {
                 }
                 "help-line" => duties.help_line = true,
                 "never-inspect" => duties.never_inspect = true,
+                "inspect" | "inspect-or-refuse" if refuses => {
+                    let help = "action = \"allow\": what is inside is judged again, by the same rules";
+                    self.document.problem(span, "what is refused is not opened", help);
+                }
+                "inspect" => duties.inspect = true,
+                "inspect-or-refuse" => (duties.inspect, duties.inspect_or_refuse) = (true, true),
                 "keep-path" => duties.keep_path = true,
                 "log-only" if !refuses => {
                     let help = "it tries a refusal out: action = \"refuse\" with log-only lets pass and flags the row";
@@ -105,10 +111,15 @@ impl Compiler<'_> {
                 }
                 "log-only" => duties.log_only = true,
                 _ => {
-                    let help = did_you_mean(value, ["help-line", "never-inspect", "keep-path", "log-only"]);
+                    const KNOWN: [&str; 6] =
+                        ["help-line", "never-inspect", "inspect", "inspect-or-refuse", "keep-path", "log-only"];
+                    let help = did_you_mean(value, KNOWN);
                     self.document.problem(span, format!("`{value}` is no duty"), help);
                 }
             }
+        }
+        if let (true, true, Some(at)) = (duties.inspect, duties.never_inspect || duties.help_line, written) {
+            self.document.problem(&at.span, "to be opened, and never to be opened", "keep one of the duties");
         }
         if let (true, true, Some(at)) = (duties.help_line, duties.keep_path, written) {
             self.document.problem(&at.span, "a help-line keeps no path", "remove \"keep-path\"");

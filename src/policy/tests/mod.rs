@@ -3,6 +3,7 @@
 mod broken;
 mod decisions;
 mod expectations;
+mod inspection;
 mod names;
 mod protocols;
 mod ways_round;

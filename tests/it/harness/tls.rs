@@ -7,9 +7,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// Signs what an origin of a test needs.
@@ -43,13 +44,41 @@ impl Authority {
     pub fn server_config(&self, names: &[&str]) -> ServerConfig {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let (leaf, key) = self.leaf(CertificateParams::new(names).expect("valid names"));
-        let secret = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-        ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("TLS 1.2 and 1.3")
-            .with_no_client_auth()
-            .with_single_cert(vec![leaf.der().clone()], secret)
-            .expect("a matching key")
+        serving_config(vec![leaf.der().clone()], &key)
+    }
+
+    /// A TLS server whose certificate is as `change` leaves it.
+    pub fn acceptor_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> TlsAcceptor {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("valid names");
+        change(&mut params);
+        let (leaf, key) = self.leaf(params);
+        serving(vec![leaf.der().clone()], &key)
+    }
+
+    /// A TLS server whose certificate an authority between signed; with it in the chain, or without.
+    pub fn acceptor_behind(&self, names: &[&str], is_complete: bool) -> TlsAcceptor {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.distinguished_name.push(DnType::CommonName, "Test authority between");
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let between = params.signed_by(&key, &self.issuer).expect("a certificate");
+        let issuer = Issuer::new(params, key);
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let leaf_key = KeyPair::generate().expect("a key");
+        let leaf = CertificateParams::new(names).expect("valid names").signed_by(&leaf_key, &issuer);
+        let mut chain = vec![leaf.expect("a certificate").der().clone()];
+        chain.extend(is_complete.then(|| between.der().clone()));
+        serving(chain, &leaf_key)
+    }
+
+    /// A TLS server that vouches for itself.
+    pub fn acceptor_alone(names: &[&str]) -> TlsAcceptor {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let key = KeyPair::generate().expect("a key");
+        let leaf = CertificateParams::new(names).expect("valid names").self_signed(&key).expect("a certificate");
+        serving(vec![leaf.der().clone()], &key)
     }
 
     /// A TLS server that wants a certificate signed by `clients`.
@@ -89,15 +118,51 @@ impl Authority {
         TlsConnector::from(Arc::new(self.client_config()))
     }
 
+    /// A client that trusts the authority of this file (PEM) and no other.
+    pub fn connector_of(file: &Path) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(file).expect("a certificate")).expect("an authority");
+        TlsConnector::from(Arc::new(client_config(roots)))
+    }
+
     pub fn client_config(&self) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).expect("our own certificate");
-        ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("TLS 1.2 and 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth()
+        client_config(roots)
     }
+}
+
+/// A client of these versions that trusts the authority of this file (PEM) and no other.
+pub fn client_config_of(file: &Path, versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(file).expect("a certificate")).expect("an authority");
+    ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(versions)
+        .expect("versions that the provider has")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+fn client_config(roots: RootCertStore) -> ClientConfig {
+    ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("TLS 1.2 and 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+fn serving(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> TlsAcceptor {
+    TlsAcceptor::from(Arc::new(serving_config(chain, key)))
+}
+
+fn serving_config(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> ServerConfig {
+    let secret = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("TLS 1.2 and 1.3")
+        .with_no_client_auth()
+        .with_single_cert(chain, secret)
+        .expect("a matching key")
 }
 
 /// The bytes of a real ClientHello for `name`, as the first flight of a browser's connection.
