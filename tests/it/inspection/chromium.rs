@@ -4,6 +4,7 @@ use std::process::Command;
 
 use super::{INSPECT, Opened};
 use crate::harness::cli::{Said, text};
+use crate::harness::eventually;
 use crate::harness::origin::Origin;
 use crate::harness::tls::Authority;
 use crate::harness::tool;
@@ -36,11 +37,11 @@ async fn chromium_sees_pages_refusals_and_warnings_through_inspection_without_a_
     let origin = Origin::https(opened.world.acceptor(&["secure.test"])).await;
     let page = dump(&format!("https://secure.test:{}/", origin.port())).await;
     assert!(page.contains("hello from secure.test"), "{page}");
-    let rows = opened.school.gateway.search(&["--host", "secure.test"]);
-    assert!(
-        rows.iter().any(|row| text(row, "host_source") == "inspected" && text(row, "visit") == "visited"),
-        "{rows:#?}"
-    );
+    eventually("the row of a visit that was opened", async || {
+        let rows = opened.school.gateway.search(&["--host", "secure.test"]);
+        rows.into_iter().find(|row| text(row, "host_source") == "inspected" && text(row, "visit") == "visited")
+    })
+    .await;
 
     let page = dump("https://www.adult.test/").await;
     assert!(page.contains("Collège des Essais") && page.contains("contenus réservés aux adultes"), "{page}");
