@@ -96,12 +96,7 @@ impl Gateway {
                 let place = Place { gateway: self.clone(), client, key };
                 // Its own task: who asked first may leave, the others still wait.
                 tasks::spawn("question of names", async move {
-                    let under = place.gateway.snapshot.load_full();
-                    let stored = Arc::new(place.gateway.ask_for(client, &place.key, host.as_ref()).await);
-                    // What was asked under older rules is not kept beyond them.
-                    if Arc::ptr_eq(&under, &place.gateway.snapshot.load_full()) {
-                        place.gateway.keep_answer(&place.key, &stored);
-                    }
+                    let stored = place.gateway.known_or_asked(client, &place.key, host.as_ref()).await;
                     drop(place);
                     sender.send_replace(Some(stored));
                 });
@@ -111,6 +106,20 @@ impl Gateway {
         // An error means that the task that asked is gone without an answer.
         let answer = answer.wait_for(Option::is_some).await.ok()?;
         answer.clone()
+    }
+
+    /// The answer may have come between our look into the cache and our turn to ask.
+    async fn known_or_asked(self: &Arc<Self>, client: IpAddr, key: &Key, host: Option<&HostName>) -> Arc<Stored> {
+        if let Some((stored, _)) = self.names.cache.find(key, Instant::now()) {
+            return stored;
+        }
+        let under = self.snapshot.load_full();
+        let stored = Arc::new(self.ask_for(client, key, host).await);
+        // What was asked under older rules is not kept beyond them.
+        if Arc::ptr_eq(&under, &self.snapshot.load_full()) {
+            self.keep_answer(key, &stored);
+        }
+        stored
     }
 
     fn keep_answer(&self, key: &Key, stored: &Arc<Stored>) {
