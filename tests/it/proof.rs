@@ -14,7 +14,7 @@ use crate::harness::site::Site;
 use crate::harness::{dns::NameServer, eventually, skip, tool};
 
 /// Exports until every row has its proof; each time into another folder.
-async fn export(site: &Site, name: &str, more: &[&str]) -> PathBuf {
+pub async fn export(site: &Site, name: &str, more: &[&str]) -> PathBuf {
     let mut tries = 0;
     eventually("an export with all its proofs", async || {
         tries += 1;
@@ -30,7 +30,7 @@ async fn export(site: &Site, name: &str, more: &[&str]) -> PathBuf {
 }
 
 /// Verifies from another place, with neither configuration nor state.
-fn verify(package: &Path, more: &[&str]) -> Said {
+pub fn verify(package: &Path, more: &[&str]) -> Said {
     let nowhere = tempfile::TempDir::new().unwrap();
     let package = package.display().to_string();
     let mut words = vec!["log", "verify", &package];
@@ -40,7 +40,7 @@ fn verify(package: &Path, more: &[&str]) -> Said {
     said
 }
 
-fn fingerprint(site: &Site) -> String {
+pub fn fingerprint(site: &Site) -> String {
     let told = std::fs::read_to_string(site.state().join("proofs/gateway.pub")).unwrap();
     told.lines().find_map(|line| line.strip_prefix("fingerprint ")).unwrap().to_owned()
 }

@@ -11,6 +11,7 @@ use super::{Rig, open, server};
 use crate::harness::gateway::{Gateway, search};
 use crate::harness::school::School;
 use crate::harness::{cli, eventually, eventually_within};
+use crate::proof;
 
 fn store_table(between: &Between) -> String {
     format!(
@@ -76,6 +77,19 @@ async fn a_gateway_works_without_its_server_and_each_request_is_there_once_when_
 
     // The journal keeps what was acknowledged, and the two agree; where the server lost rows they are sent again.
     assert_eq!(school.gateway.stop().await.code(), Some(0));
+    // An export of the server's rows is proven, and no longer so after one byte of it was changed.
+    let package = proof::export(&school.site, "package", &[]).await;
+    let trust = proof::fingerprint(&school.site);
+    let said = proof::verify(&package, &["--trust", &trust]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.stdout.contains(&format!("{0} rows, {0} of them proven", asked.len())), "{said:?}");
+    let rows = package.join("rows.jsonl");
+    let whole = std::fs::read_to_string(&rows).unwrap();
+    std::fs::write(&rows, whole.replacen("killed1.test", "killed2.test", 1)).unwrap();
+    let said = proof::verify(&package, &["--trust", &trust]);
+    assert_eq!(said.code, Some(65), "{said:?}");
+    assert!(said.stderr.contains("ALTERED: row "), "{said:?}");
+
     let (config, state) = (school.site.config(), school.site.state());
     let said = cli::run(Some(&config), &state, &["store", "reconcile"]).ok();
     assert!(said.contains("acknowledged rows of this journal were looked for"), "{said}");
