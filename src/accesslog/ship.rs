@@ -269,7 +269,9 @@ async fn turn<S: RecordStore>(
     }
     let Forgotten { cutter, segments, result: more } = forget(cutter, &extents, store, settings, clock.now()).await;
     match (&result, more) {
-        (Ok(_), Err(error)) => result = Err(error),
+        (Ok(ControlFlow::Break(())), Err(error)) => result = Err(error),
+        // What is new goes on; the segments are asked for again.
+        (Ok(ControlFlow::Continue(())), Err(error)) => tracing::warn!(%error, "shipped segments stay in the journal"),
         (Ok(ControlFlow::Break(())), Ok(true)) => result = Ok(ControlFlow::Continue(())),
         _ => {}
     }

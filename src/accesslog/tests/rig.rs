@@ -147,6 +147,8 @@ pub(in crate::accesslog) enum Answer {
     StoredUnsaid,
     Refused,
     Closed,
+    /// As if nothing were wrong.
+    Passed,
 }
 
 impl RecordStore for StrictStore {
@@ -156,7 +158,7 @@ impl RecordStore for StrictStore {
             Some(Answer::Lost) => return Err(StoreError::Retry("lost".into())),
             Some(Answer::Refused) => return Err(StoreError::Poison("refused".into())),
             Some(Answer::Closed) => return Err(StoreError::Stop("closed".into())),
-            Some(Answer::StoredUnsaid) | None => {}
+            Some(Answer::StoredUnsaid | Answer::Passed) | None => {}
         }
         let mut tokens = self.tokens.lock().unwrap();
         match tokens.get(&batch.token.to_string()) {

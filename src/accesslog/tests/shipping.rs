@@ -164,6 +164,20 @@ fn the_last_copy_stays_while_nobody_can_tell_whether_there_is_another() {
 }
 
 #[test]
+fn a_look_that_fails_keeps_nothing_new_from_the_store() {
+    let mut rig = lost_by_the_store();
+    rig.ship.batch_rows = 1;
+    for n in 0..30 {
+        rig.log.append_access(&complete(n)).unwrap();
+    }
+    let _ = rig.log.sync();
+    // Popped from the end: the first four batches are stored, then the look fails; so the turn after it.
+    *rig.store.answers.lock().unwrap() = [[Answer::Lost].as_slice(), &[Answer::Passed; 4]].concat().repeat(2);
+    rig.ship_synced();
+    assert!(rig.store.accesses().len() >= 30, "{}", rig.store.accesses().len());
+}
+
+#[test]
 fn a_full_journal_does_not_keep_what_was_acknowledged_for_a_look_that_fails() {
     let mut rig = lost_by_the_store();
     rig.ship.keep = Duration::ZERO;
