@@ -22,7 +22,7 @@ impl ChainName {
     /// What to do where a store has another root of that number.
     pub fn is_another(&self, number: u64) -> String {
         format!(
-            "the store has another root {number} of {self}: a gateway that was set up anew, or lost its state directory, needs a `gateway` name of its own"
+            "the store has another root {number} of {self}: a gateway that was set up anew, or lost its state directory, needs a name of its own (`[gateway] name`)"
         )
     }
 }
