@@ -51,6 +51,10 @@ enum LogCommand {
 }
 
 impl LogArgs {
+    fn is_export(&self) -> bool {
+        matches!(self.command, LogCommand::Export(_))
+    }
+
     /// The arguments of `verify`, if that is what was asked.
     fn verify(&self) -> Option<&verify::VerifyArgs> {
         match &self.command {

@@ -31,6 +31,10 @@ pub fn run(args: LogArgs, config: Option<&Path>, state: Option<&Path>) -> anyhow
         Ok(config) => config,
         Err(problems) => return Ok(crate::cli::wrong(&problems)),
     };
+    // A gateway makes its key at its first start. A centre that is none makes it here, to sign what it exports.
+    if args.is_export() && !config.role.gateway {
+        open_proofs(&config, &Clock::System)?;
+    }
     let store = AnyStore::open_read_only(&config)?;
     let places = Places {
         exports: exports(&config),

@@ -109,6 +109,22 @@ async fn a_gateway_works_without_its_server_and_each_request_is_there_once_when_
     assert_eq!((hosts.len(), rows.len()), (asked.len(), asked.len()), "{said}{hosts:?}");
     cli::run(Some(&config), &state, &["store", "reconcile"]).ok();
 
+    // The centre, which is no gateway and has a key of its own, exports the gateway's rows with the gateway's roots.
+    let centre = school.site.folder().join("centre");
+    std::fs::create_dir(&centre).unwrap();
+    let centre_config = centre.join("ecluse.toml");
+    let role = "[role]\ngateway = false\ncentral = true\n";
+    std::fs::write(&centre_config, format!("{role}\n[store]\n{}\n", store_table(&between))).unwrap();
+    let out = centre.join("package");
+    let words = ["log", "export", "--reason", "réquisition", "--college", "0131234A", "--out", out.to_str().unwrap()];
+    let exported = cli::run(Some(&centre_config), &centre.join("state"), &words);
+    assert_eq!(exported.code, Some(0), "{exported:?}");
+    let key = centre.join("state/proofs/gateway.pub").display().to_string();
+    let said = proof::verify(&out, &["--trust", &key, "--trust", &trust]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.stdout.contains(&format!("{0} rows, {0} of them proven", asked.len())), "{said:?}");
+    assert_eq!(proof::verify(&out, &["--trust", &key]).code, Some(67), "the gateway's key is another");
+
     // A case is held with what proves it, and proves itself when all else is gone.
     let case = ["--case", "affaire_7", "--reason", "réquisition 7"];
     let hold = |more: &[&str]| cli::run(Some(&config), &state, &[&["store", "hold"], &case[..], more].concat());
