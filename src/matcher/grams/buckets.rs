@@ -9,7 +9,7 @@ use super::Found;
 /// 2⁶⁴ divided by the golden ratio, as Knuth has it.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// So many literals with the same key are compared one by one; more are left to an automaton.
-const CROWD: usize = 16;
+const CROWD: usize = 64;
 /// Bits of the filter for each slot.
 const FILTER: usize = 16;
 
@@ -106,17 +106,18 @@ impl<const KEY: usize> Buckets<KEY> {
         self.members.is_empty()
     }
 
-    /// Every literal whose key stands at `at`, where the text goes on with `eight`, zeros behind its end.
+    /// Every literal whose key stands at `at`, where the text goes on with `bytes`, of which the key's are looked at.
     #[inline(always)]
-    pub fn find(&self, text: &[u8], at: usize, eight: u64, visit: &mut impl FnMut(Found)) {
-        let place = place(eight & first_bytes(KEY), self.shift);
+    pub fn find(&self, text: &[u8], at: usize, bytes: u64, visit: &mut impl FnMut(Found)) {
+        let place = place(bytes & first_bytes(KEY), self.shift);
         if self.filter.get(place / 64).is_some_and(|bits| bits >> (place % 64) & 1 != 0) {
-            self.compare(text, at, eight, place / FILTER, visit);
+            self.compare(text, at, place / FILTER, visit);
         }
     }
 
     #[inline(never)]
-    fn compare(&self, text: &[u8], at: usize, eight: u64, slot: usize, visit: &mut impl FnMut(Found)) {
+    fn compare(&self, text: &[u8], at: usize, slot: usize, visit: &mut impl FnMut(Found)) {
+        let eight = eight(text, at);
         let (first, end) = (self.starts[slot], self.starts[slot + 1]);
         for member in &self.members[first as usize..end as usize] {
             if eight & member.mask != member.head {

@@ -14,6 +14,8 @@ mod avx2;
 mod buckets;
 mod cells;
 
+use std::collections::HashMap;
+
 use super::rarity::rarity;
 use buckets::{Buckets, Keyed, eight};
 use cells::{Cells, FEW, MANY, NO_PAIRS, Pairs, look, look_at_pairs};
@@ -25,7 +27,9 @@ const LONG: usize = GRAM + 1;
 /// Shorter ones are kept by so many bytes.
 const SHORT: usize = 2;
 /// From here on they are many: one cell in sixteen is set.
-const MANY_LITERALS: usize = (64 << FEW) / 32;
+const MANY_LITERALS: usize = (32 << FEW) / 32;
+/// As [`rarity`] has it.
+const BIT: u32 = 4;
 /// Windows that are looked at in one go, and the bytes that they are in.
 const WINDOWS: usize = 16;
 const BLOCK: usize = 2 * WINDOWS + 8;
@@ -51,10 +55,14 @@ impl GramSet {
     /// Empty literals are never found.
     pub fn new<L: AsRef<[u8]>>(literals: impl IntoIterator<Item = L>) -> GramSet {
         let literals: Vec<L> = literals.into_iter().collect();
+        let mut counts: HashMap<u32, u32> = HashMap::new();
+        for gram in literals.iter().flat_map(|literal| literal.as_ref().windows(GRAM)) {
+            *counts.entry(word(gram)).or_default() += 1;
+        }
         let (mut long, mut short, mut single) = (Vec::new(), Vec::new(), Vec::new());
         for (number, literal) in (0u32..).zip(&literals) {
             let literal = literal.as_ref();
-            match (literal, rarest(literal)) {
+            match (literal, rarest(literal, |gram| counts.get(&word(gram)).copied().unwrap_or(1))) {
                 ([], _) => {}
                 ([b], _) => single.push((*b, number)),
                 (_, Some(key_at)) => long.push(Keyed { literal, number, key_at }),
@@ -142,14 +150,19 @@ impl GramSet {
     /// or one byte behind.
     #[inline]
     fn ask(&self, text: &[u8], place: usize, visit: &mut impl FnMut(Found)) {
-        let window = eight(text, place);
-        if let Some(before) = place.checked_sub(1) {
-            self.long.find(text, before, eight(text, before), visit);
-        }
-        self.long.find(text, place, window, visit);
+        // From one byte before on.
+        let near = match place.checked_sub(1) {
+            Some(before) => {
+                let near = eight(text, before);
+                self.long.find(text, before, near, visit);
+                near
+            }
+            None => eight(text, place) << 8,
+        };
+        self.long.find(text, place, near >> 8, visit);
         if !self.short.is_empty() {
-            self.short.find(text, place, window, visit);
-            self.short.find(text, place + 1, window >> 8, visit);
+            self.short.find(text, place, near >> 8, visit);
+            self.short.find(text, place + 1, near >> 16, visit);
         }
         for &(b, literal) in &self.single {
             let places = [place, place + 1].into_iter().filter(|at| text.get(*at) == Some(&b));
@@ -186,6 +199,11 @@ pub fn word(bytes: &[u8]) -> u32 {
     bytes.iter().take(GRAM).rev().fold(0, |word, &b| word << 8 | u32::from(b))
 }
 
+/// How well a literal tells one text from another: by its rarest five bytes, or by all if there are fewer.
+pub fn worth(literal: &[u8]) -> u32 {
+    rarest(literal, |_| 1).map_or_else(|| rarity(literal), |at| cost(&literal[at..at + LONG], |_| 1))
+}
+
 /// Whether a literal has no four bytes that tell one URL from another.
 pub fn is_common(literal: &[u8]) -> bool {
     literal.windows(GRAM).all(|gram| COMMON.iter().any(|common| *common == gram))
@@ -197,12 +215,21 @@ const COMMON: [&[u8; GRAM]; 18] = [
     b"net/", b".org", b"org/", b"imag", b"mage", b"ages",
 ];
 
-/// Where the rarest five bytes of a literal are; the first of equals. `None`: it has not so many.
-fn rarest(literal: &[u8]) -> Option<usize> {
-    let worth = |gram: &[u8]| if COMMON.iter().any(|common| *common == gram) { 0 } else { rarity(gram) };
-    // The commoner of both decides how often somebody looks in vain.
-    let cost = |five: &[u8]| std::cmp::Reverse(worth(&five[..GRAM]).min(worth(&five[1..])));
-    literal.windows(LONG).enumerate().min_by_key(|(_, five)| cost(five)).map(|(offset, _)| offset)
+/// Where the rarest five bytes of a literal are; the first of equals. `None`: it has not so many. `count` says how many
+/// literals hold a gram.
+fn rarest(literal: &[u8], count: impl Fn(&[u8]) -> u32) -> Option<usize> {
+    let five = literal.windows(LONG).enumerate();
+    five.min_by_key(|(_, five)| std::cmp::Reverse(cost(five, &count))).map(|(offset, _)| offset)
+}
+
+/// The commoner of both grams decides how often somebody looks in vain. What stands in many literals stands in many
+/// texts, whatever the pages say of it.
+fn cost(five: &[u8], count: impl Fn(&[u8]) -> u32) -> u32 {
+    let worth = |gram: &[u8]| {
+        let is_common = COMMON.iter().any(|common| *common == gram);
+        if is_common { 0 } else { rarity(gram).saturating_sub(BIT * count(gram).max(1).ilog2()) }
+    };
+    worth(&five[..GRAM]).min(worth(&five[1..]))
 }
 
 #[cfg(test)]
