@@ -78,9 +78,10 @@ fn context(asked: &Asked<'_>) -> Context {
 }
 
 fn split(url: &str) -> Option<(Host, &str)> {
-    let rest = url.split_once("://")?.1;
-    let (host, path) = rest.split_at(rest.find(['/', '?'])?);
-    Some((Host::parse(host.split(':').next()?).ok()?, path))
+    let rest = url[url.bytes().position(|b| b == b':')?..].strip_prefix("://")?;
+    let (host, path) = rest.split_at(rest.bytes().position(|b| matches!(b, b'/' | b'?'))?);
+    let name = &host[..host.bytes().position(|b| b == b':').unwrap_or(host.len())];
+    Some((Host::parse(name).ok()?, path))
 }
 
 fn asked(line: &str) -> Option<Asked<'_>> {

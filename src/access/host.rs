@@ -136,17 +136,23 @@ fn is_canonical_name(text: &str) -> bool {
     if bytes.is_empty() || bytes.len() > NAME_MAX {
         return false;
     }
-    let mut label = 0usize;
+    // How long the label is, and what stands before: the first of the label or two hyphens want a closer look.
+    let (mut label, mut before, mut first, mut hyphens) = (0usize, b'.', 0, false);
     for &b in bytes {
         match b {
-            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => label += 1,
+            b'a'..=b'z' | b'0'..=b'9' | b'_' => {}
+            b'-' => hyphens |= before == b'-',
             b'.' if label > 0 && label <= LABEL_MAX => label = 0,
             _ => return false,
         }
+        if b != b'.' {
+            label += 1;
+            first = if before == b'.' { b } else { first };
+        }
+        before = b;
     }
     // A last label that starts with a digit may be an address; a punycode label wants the long way.
-    let last = text.rsplit('.').next().unwrap_or("");
-    label > 0 && label <= LABEL_MAX && !last.as_bytes().first().is_none_or(u8::is_ascii_digit) && !text.contains("xn--")
+    label > 0 && label <= LABEL_MAX && !first.is_ascii_digit() && !(hyphens && text.contains("xn--"))
 }
 
 fn check_labels(name: &str) -> Result<(), HostError> {

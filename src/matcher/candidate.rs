@@ -2,6 +2,7 @@
 
 use crate::access::Host;
 
+use super::names::hash::Seed;
 use super::rules::{Context, Request, SCHEME};
 use super::url::canonical_path;
 
@@ -70,8 +71,11 @@ impl Candidate {
         &self.url[self.path_at..]
     }
 
-    /// As rules of ad blockers see it; `None` for a host alone.
-    pub fn request(&self) -> Option<Request<'_>> {
-        Request::new(&self.url, self.host_text(), &self.context).filter(|_| !self.path().is_empty())
+    /// As rules of ad blockers see it, with the seed of their hashes; `None` for a host alone.
+    pub fn request(&self, seed: Seed) -> Option<Request<'_>> {
+        if self.path().is_empty() {
+            return None;
+        }
+        Request::new(&self.url, self.host_text(), &self.context, seed)
     }
 }

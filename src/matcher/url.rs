@@ -9,10 +9,10 @@ const DECODE_ROUNDS: usize = 8;
 
 /// Appends the canonical form of a path and query to `out`; it always begins with a slash.
 pub fn canonical_path(path_and_query: &str, out: &mut String) {
+    let begin = out.len();
     if is_plain(path_and_query.as_bytes()) {
-        let at = out.len();
         out.push_str(path_and_query);
-        out[at..].make_ascii_lowercase();
+        out[begin..].make_ascii_lowercase();
         return;
     }
     let without_fragment = path_and_query.split('#').next().unwrap_or("");
@@ -22,21 +22,40 @@ pub fn canonical_path(path_and_query: &str, out: &mut String) {
             break;
         }
     }
-    let query_at = bytes.iter().position(|&b| b == b'?').unwrap_or(bytes.len());
-    let (path, query) = bytes.split_at(query_at);
-    push_segments(path, out);
+    let (path, query) = bytes.split_at(query_at(&bytes));
+    match std::str::from_utf8(path) {
+        Ok(plain) if has_plain_segments(path) && !path.iter().any(|&b| is_odd(b)) => out.push_str(plain),
+        _ => push_segments(path, out),
+    }
     push_escaped(query, out);
+    out[begin..].make_ascii_lowercase();
+}
+
+fn query_at(path_and_query: &[u8]) -> usize {
+    memchr::memchr(b'?', path_and_query).unwrap_or(path_and_query.len())
 }
 
 /// Whether nothing but the case of letters has to change: most paths are so, and are spared two passes and a copy. Both
 /// loops look at every byte, without a branch: sixteen go at once.
 fn is_plain(path_and_query: &[u8]) -> bool {
-    let is_odd = |b: u8| (b <= b' ') | (b >= 0x7f) | (b == b'%') | (b == b'#') | (b == b'\\');
-    let is_dotted = |pair: (&u8, &u8)| (*pair.0 == b'/') & ((*pair.1 == b'/') | (*pair.1 == b'.'));
-    let path = &path_and_query[..memchr::memchr(b'?', path_and_query).unwrap_or(path_and_query.len())];
-    path.first() == Some(&b'/')
+    has_plain_segments(&path_and_query[..query_at(path_and_query)])
         && !path_and_query.iter().fold(false, |odd, &b| odd | is_odd(b))
-        && !path.iter().zip(&path[1..]).fold(false, |dotted, pair| dotted | is_dotted(pair))
+}
+
+/// What is escaped, and the other slash.
+fn is_odd(b: u8) -> bool {
+    is_escaped(b) | (b == b'\\')
+}
+
+/// What stands in no canonical path but as `%xx`.
+fn is_escaped(b: u8) -> bool {
+    (b <= b' ') | (b >= 0x7f) | (b == b'%') | (b == b'#')
+}
+
+/// A slash first, none that follows another, no segment that begins with a dot.
+fn has_plain_segments(path: &[u8]) -> bool {
+    let is_dotted = |pair: (&u8, &u8)| (*pair.0 == b'/') & ((*pair.1 == b'/') | (*pair.1 == b'.'));
+    path.first() == Some(&b'/') && !path.iter().zip(&path[1..]).fold(false, |dotted, pair| dotted | is_dotted(pair))
 }
 
 /// The path of an entry, from its canonical form: a final slash says nothing (`/a/` covers what `/a` covers).
@@ -80,12 +99,18 @@ fn push_segments(path: &[u8], out: &mut String) {
 fn decode_once(bytes: &mut Vec<u8>) -> bool {
     let Some(first) = memchr::memchr(b'%', bytes) else { return false };
     let (mut from, mut to) = (first, first);
-    while from < bytes.len() {
+    while let Some(&[b, ..]) = bytes.get(from..) {
+        if b != b'%' {
+            let run = memchr::memchr(b'%', &bytes[from..]).unwrap_or(bytes.len() - from);
+            bytes.copy_within(from..from + run, to);
+            (from, to) = (from + run, to + run);
+            continue;
+        }
         let decoded = match bytes[from..] {
-            [b'%', high, low, ..] => digit(high).zip(digit(low)).map(|(high, low)| high << 4 | low),
+            [_, high, low, ..] => digit(high).zip(digit(low)).map(|(high, low)| high << 4 | low),
             _ => None,
         };
-        bytes[to] = decoded.unwrap_or(bytes[from]);
+        bytes[to] = decoded.unwrap_or(b'%');
         from += if decoded.is_some() { 3 } else { 1 };
         to += 1;
     }
@@ -104,21 +129,20 @@ fn digit(b: u8) -> Option<u8> {
 
 fn push_escaped(bytes: &[u8], out: &mut String) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let begin = out.len();
-    for run in bytes.split_inclusive(|b| matches!(b, b'%' | b'#' | 0..=0x20 | 0x7f..)) {
-        let plain = match run {
-            [plain @ .., b'%' | b'#' | 0..=0x20 | 0x7f..] => plain,
-            _ => run,
-        };
+    let mut rest = bytes;
+    // Sixteen at once: most have nothing to escape.
+    let is_plain = !bytes.iter().fold(false, |odd, &b| odd | is_escaped(b));
+    loop {
+        let next = if is_plain { None } else { rest.iter().position(|&b| is_escaped(b)) };
+        let (plain, odd) = rest.split_at(next.unwrap_or(rest.len()));
         // What is left between those is ASCII.
         out.push_str(std::str::from_utf8(plain).unwrap_or_default());
-        if let [b] = run[plain.len()..] {
-            out.push('%');
-            out.push(char::from(HEX[usize::from(b >> 4)]));
-            out.push(char::from(HEX[usize::from(b & 15)]));
-        }
+        let Some((&b, behind)) = odd.split_first() else { return };
+        out.push('%');
+        out.push(char::from(HEX[usize::from(b >> 4)]));
+        out.push(char::from(HEX[usize::from(b & 15)]));
+        rest = behind;
     }
-    out[begin..].make_ascii_lowercase();
 }
 
 #[cfg(test)]

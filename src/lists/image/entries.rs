@@ -147,7 +147,7 @@ impl Image {
 
     fn rule_entry(&self, list: ListId, candidate: &Candidate, left: &Left<'_>) -> Option<EntryRef> {
         let mut first: Option<&Expression> = None;
-        self.rules.refusals(&candidate.request()?, true, self.names()?.seed(), |line, _| {
+        self.rules.refusals(&candidate.request(self.names()?.seed())?, true, |line, _| {
             if usize::from(line.list) == list.index() && first.is_none_or(|first| line.line < first.line) {
                 first = Some(line);
             }

@@ -58,7 +58,7 @@ impl Image {
         left: impl Fn(ListId) -> ListMatches,
     ) {
         let Some(names) = self.names() else { return };
-        let Some(request) = candidate.request() else {
+        let Some(request) = candidate.request(names.seed()) else {
             // Of a host alone the rules know its name, and so do exceptions.
             if found.intersects(&self.with_rules) && self.excepts_host(candidate, names.seed()) {
                 found.subtract(&self.with_rules);
@@ -66,7 +66,7 @@ impl Image {
             return;
         };
         let mut important = ListMatches::EMPTY;
-        self.rules.refusals(&request, has_host_rules, names.seed(), |line, is_important| {
+        self.rules.refusals(&request, has_host_rules, |line, is_important| {
             if let Some(list) = ListId::new(usize::from(line.list)) {
                 found.union_with(&left(list));
                 if is_important {
@@ -74,8 +74,7 @@ impl Image {
                 }
             }
         });
-        if found.intersects(&self.with_rules) && self.rules.exception(&request, has_host_rules, names.seed()).is_some()
-        {
+        if found.intersects(&self.with_rules) && self.rules.exception(&request, has_host_rules).is_some() {
             found.subtract(&self.with_rules);
             found.union_with(&important);
         }
@@ -100,7 +99,7 @@ impl Image {
 
     fn excepts_host(&self, candidate: &Candidate, seed: Seed) -> bool {
         let candidate = Candidate::new(candidate.target(), "/");
-        candidate.request().is_some_and(|request| self.rules.exception(&request, true, seed).is_some())
+        candidate.request(seed).is_some_and(|request| self.rules.exception(&request, true).is_some())
     }
 
     /// Every list with that address or a network around it, after the urgent changes.

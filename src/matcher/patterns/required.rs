@@ -3,8 +3,12 @@
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
+use crate::matcher::grams::worth;
+
 /// A shorter literal hits in most texts: the set is quicker.
 const MIN_BYTES: usize = 3;
+/// So many bytes tell a text from others.
+const TELLING: usize = 5;
 /// An expression with more alternatives than that is better run as it is.
 const MAX_LITERALS: usize = 64;
 
@@ -57,14 +61,15 @@ fn best(hir: &Hir) -> Option<Vec<String>> {
     }
 }
 
-/// The part whose shortest literal is longest; then the one with fewest. Neighbouring letters are one literal.
+/// The part whose commonest literal is rarest (`search` stands in many texts, `q=tbn` in few), if none is too short to
+/// tell; then the longest, then the one with fewest. Neighbouring letters are one literal.
 fn best_of(parts: &[Hir]) -> Option<Vec<String>> {
     let runs = runs(parts).into_iter().filter_map(|run| usable(vec![run]));
-    parts
-        .iter()
-        .filter_map(best)
-        .chain(runs)
-        .max_by_key(|set| (set.iter().map(String::len).min().unwrap_or_default(), std::cmp::Reverse(set.len())))
+    parts.iter().filter_map(best).chain(runs).max_by_key(|set| {
+        let shortest = set.iter().map(String::len).min().unwrap_or_default();
+        let worth = set.iter().map(|literal| worth(literal.as_bytes())).min();
+        (shortest.min(TELLING), worth, shortest, std::cmp::Reverse(set.len()))
+    })
 }
 
 /// The literals that stand side by side, joined: `/A` as a class of two cases is a letter, too.
@@ -100,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_literals_that_a_match_must_hold_are_taken() {
+    fn the_rarest_literals_that_a_match_must_hold_are_taken() {
         for (expression, expected) in [
             ("abcd", Some(vec!["abcd"])),
             (".*/setup\\.exe", Some(vec!["/setup.exe"])),
@@ -110,6 +115,7 @@ mod tests {
             ("(abc)*", None),
             ("ab", None),
             ("search\\?q=[0-9]+$", Some(vec!["search?q="])),
+            ("images.google.[a-z]+/images.q=tbn", Some(vec!["q=tbn"])),
         ] {
             let expected = expected.map(|set| set.into_iter().map(str::to_owned).collect::<Vec<_>>());
             assert_eq!(required(expression).literals, expected, "{expression}");

@@ -59,16 +59,18 @@ impl RequestKind {
 
 /// Second labels under which sites are registered: `co.uk`, `gouv.fr`. The whole of the Public Suffix List would tell a
 /// few more apart.
-const SECOND: [&str; 14] =
-    ["co", "com", "net", "org", "gov", "gouv", "edu", "ac", "asso", "or", "ne", "go", "gob", "github"];
+fn is_second(label: &str) -> bool {
+    matches!(
+        label,
+        "co" | "com" | "net" | "org" | "gov" | "gouv" | "edu" | "ac" | "asso" | "or" | "ne" | "go" | "gob" | "github"
+    )
+}
 
-/// The part of a host that one owner registers, by its labels.
-pub fn site(host: &str) -> &str {
-    let mut dots = host.rmatch_indices('.').map(|(dot, _)| dot);
-    let (Some(last), Some(second)) = (dots.next(), dots.next()) else { return host };
-    let middle = &host[second + 1..last];
-    let from = if SECOND.contains(&middle) { dots.next().map_or(0, |third| third + 1) } else { second + 1 };
-    &host[from..]
+/// Where the part of a host begins that one owner registers. `label` says where the labels begin, from the last one on.
+pub fn site_start(host: &str, label: impl Fn(usize) -> Option<usize>) -> usize {
+    let (Some(last), Some(second)) = (label(0), label(1)) else { return 0 };
+    let middle = &host[second..last - 1];
+    if is_second(middle) { label(2).unwrap_or(second) } else { second }
 }
 
 /// Whether `host` is `domain` or below it; `example.*` is a name in any suffix of one label or two.
@@ -97,7 +99,10 @@ mod tests {
             ("example.co.uk", "example.co.uk"),
             ("localhost", "localhost"),
         ] {
-            assert_eq!(site(host), expected);
+            let mut starts: Vec<usize> = host.match_indices('.').map(|(dot, _)| dot + 1).collect();
+            starts.insert(0, 0);
+            starts.reverse();
+            assert_eq!(&host[site_start(host, |i| starts.get(i).copied())..], expected);
         }
     }
 

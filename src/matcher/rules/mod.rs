@@ -2,12 +2,13 @@
 //!
 //! A rule ([`Rule`]) has a pattern and conditions: which page asks, what for, whether it is of the same site. A rule
 //! about the whole of a host is no matter of this module: it stands in the names' table, like the line of a domain list. Of
-//! the others there are four kinds, by how they are found:
+//! the others there are five kinds, by how they are found:
 //!
 //! | rule | found by |
 //! |---|---|
 //! | `\|\|example.fr/ads/` | the hash of the host, where the names' table says that the host has any |
 //! | `/ads/banner.` | a run of its letters, all of them looked for at once in the URL ([`GramSet`]) |
+//! | `\|\|example.fr/x/*-pixel` | the same, of what stands behind the host, which is asked then |
 //! | `*$script,domain=a.fr` | the page that asks, where there is no run of letters |
 //! | the rest, a handful | tried each time |
 //!
@@ -18,50 +19,35 @@
 //! Exceptions hold for all rules of all such lists, as in a browser, and are looked for only when something is found.
 
 mod context;
+mod domains;
 mod parse;
 mod pattern;
+mod request;
 
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use regex::bytes::Regex;
 
-use super::grams::{GramSet, is_common, word};
+use super::grams::{self, GramSet, is_common, word};
 use super::names::hash::{ByHash, NameHash, Seed};
 use super::patterns::{self, Expression};
 
 pub use context::{Context, RequestKind};
 pub use parse::{Rule, RuleError};
 pub use pattern::SCHEME;
+pub use request::Request;
 
-use context::{Kinds, PARTS, is_within, site};
-use parse::{Domains, What};
-use pattern::{HOST_AT, Text};
+use context::{Kinds, PARTS};
+use domains::DomainSet;
+use parse::What;
+use pattern::HOST_AT;
+use request::Above;
 
 /// A literal must be that long to be looked for: shorter ones stand in every URL, or so it seems.
 const MIN_LITERAL: usize = 4;
 /// How expressions write the beginning of a URL.
 const SCHEMES: [&str; 4] = [r"^https?:\/\/", r"^https:\/\/", r"^http:\/\/", "^https?://"];
-
-/// A request as rules see it.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    text: Text<'a>,
-    host: &'a str,
-    context: &'a Context,
-    /// Whether the page is of another site, where it is known.
-    third_party: Option<bool>,
-}
-
-impl<'a> Request<'a> {
-    /// `url` begins with [`SCHEME`] and the host; `None` where it does not.
-    pub fn new(url: &'a str, host: &'a str, context: &'a Context) -> Option<Request<'a>> {
-        let host_end = HOST_AT + host.len();
-        let whole = url.starts_with(SCHEME) && url.get(HOST_AT..host_end) == Some(host);
-        let third_party = context.page.as_ref().map(|page| page.as_str() != host && site(page.as_str()) != site(host));
-        whole.then_some(Request { text: Text { url: url.as_bytes(), host_end }, host, context, third_party })
-    }
-}
 
 /// All rules of all lists, ready.
 #[derive(Debug, Default)]
@@ -93,7 +79,7 @@ struct Index {
     owners: Vec<Owner>,
     /// By the hash of a page's domain.
     pages: ByHash<Vec<u32>>,
-    /// By the hash of `example` in `example.*`.
+    /// By the hash of `example` in `example.*` and `www.example.*`.
     pages_in_any_suffix: ByHash<Vec<u32>>,
     for_unknown_pages: bool,
     rest: Vec<Owner>,
@@ -107,15 +93,28 @@ struct Owner {
     kinds: Kinds,
     third_party: Option<bool>,
     is_exception: bool,
+    /// A bit for each page that it names, all where it may be any.
+    pages: u64,
     /// What must stand behind the host and its slash, and which of its bytes are meant.
     after_host: [u32; 2],
-    /// Where the literal begins in the rule's pattern, if that says where the pattern would begin.
-    place: Option<u16>,
+    /// How to go on from a literal.
+    from: From,
+}
+
+/// Where a pattern would begin of which a literal was found.
+#[derive(Debug, Clone, Copy)]
+enum From {
+    /// So many bytes before the literal.
+    Literal(u16),
+    /// With the host of that hash.
+    Host(NameHash),
+    Anywhere,
 }
 
 impl Owner {
     fn may_hold(&self, request: &Request<'_>) -> bool {
         is_for_kind(self.kinds, self.third_party, self.is_exception, request)
+            && request.page.as_ref().is_none_or(|page| page.may_be_among(self.pages))
     }
 }
 
@@ -144,17 +143,25 @@ impl RuleSet {
         let mut hosts: Vec<(NameHash, Owner)> = Vec::new();
         for (number, ready) in (0u32..).zip(&self.rules).filter(|(_, ready)| ready.rule.is_exception == exceptions) {
             let Rule { kinds, third_party, is_exception, .. } = ready.rule;
-            let owner = Owner { rule: number, kinds, third_party, is_exception, after_host: [0; 2], place: None };
+            let pages = ready.pages.named_bits();
+            let (after_host, from) = ([0; 2], From::Anywhere);
+            let owner = Owner { rule: number, kinds, third_party, is_exception, pages, after_host, from };
             if let Some(host) = ready.rule.host() {
-                let owner = Owner { after_host: ready.after_host(), ..owner };
-                hosts.push((seed.hash(host), owner));
+                let hash = seed.hash(host);
+                match ready.literal_behind_host() {
+                    Some(literal) => {
+                        index.owners.push(Owner { from: From::Host(hash), ..owner });
+                        literals.push(literal);
+                    }
+                    None => hosts.push((hash, Owner { after_host: ready.after_host(), ..owner })),
+                }
                 continue;
             }
             let required = ready.required_literals();
             if required.is_empty() && !ready.rule.pages.named.is_empty() {
                 for page in &ready.rule.pages.named {
                     let (map, name) = match page.strip_suffix(".*") {
-                        Some(name) => (&mut index.pages_in_any_suffix, name),
+                        Some(name) => (&mut index.pages_in_any_suffix, name.rsplit('.').next().unwrap_or(name)),
                         None => (&mut index.pages, &**page),
                     };
                     map.entry(seed.hash(name)).or_default().push(number);
@@ -165,7 +172,7 @@ impl RuleSet {
                 index.rest.push(owner);
             }
             for literal in required {
-                index.owners.push(Owner { place: ready.place_of(&literal), ..owner });
+                index.owners.push(Owner { from: ready.place_of(&literal), ..owner });
                 literals.push(literal);
             }
         }
@@ -193,19 +200,18 @@ impl RuleSet {
         &'s self,
         request: &Request<'_>,
         has_host_rules: bool,
-        seed: Seed,
         mut visit: impl FnMut(&'s Expression, bool),
     ) {
-        self.search(&self.refusals, request, has_host_rules, seed, |ready| {
+        self.search(&self.refusals, request, has_host_rules, |ready| {
             visit(&ready.line, ready.rule.is_important);
             false
         });
     }
 
     /// The exception that lets the request through.
-    pub fn exception(&self, request: &Request<'_>, has_host_rules: bool, seed: Seed) -> Option<&Expression> {
+    pub fn exception(&self, request: &Request<'_>, has_host_rules: bool) -> Option<&Expression> {
         let mut found = None;
-        self.search(&self.exceptions, request, has_host_rules, seed, |ready| {
+        self.search(&self.exceptions, request, has_host_rules, |ready| {
             found = Some(&ready.line);
             true
         });
@@ -218,33 +224,32 @@ impl RuleSet {
         index: &'s Index,
         request: &Request<'_>,
         has_host_rules: bool,
-        seed: Seed,
         mut visit: impl FnMut(&'s Ready) -> bool,
     ) {
         let mut done = false;
         let mut last = None;
         let mut try_at = |number: u32, at: Option<usize>| {
             // A literal that stands in a URL twice names its rule twice.
-            if done || last == Some(number) {
+            if done || last == Some((number, at)) {
                 return;
             }
-            if let Some(ready) = self.rules.get(number as usize).filter(|ready| ready.holds(request, at, seed)) {
-                last = Some(number);
+            last = Some((number, at));
+            if let Some(ready) = self.rules.get(number as usize).filter(|ready| ready.holds(request, at)) {
                 done = visit(ready);
             }
         };
-        if has_host_rules {
+        if has_host_rules && !index.hosts.is_empty() {
             let behind = word(request.text.url.get(request.text.host_end + 1..).unwrap_or_default());
             let fits = |owner: &&Owner| behind & owner.after_host[1] == owner.after_host[0] && owner.may_hold(request);
-            for (hash, start) in seed.suffixes(request.host) {
+            for (hash, start) in request.host.hashes() {
                 let Some(of_host) = index.hosts.get(&hash) else { continue };
                 let owners = index.of_hosts[of_host.start as usize..of_host.end as usize].iter();
                 // A host in full, and what must follow it: the pattern begins nowhere else.
                 owners.filter(fits).for_each(|owner| try_at(owner.rule, Some(HOST_AT + start)));
             }
         }
-        match &request.context.page {
-            Some(page) => index.of_page(page.as_str(), seed).for_each(|number| try_at(*number, None)),
+        match &request.page {
+            Some(page) => index.of_page(page).for_each(|number| try_at(*number, None)),
             // It may be any page: that speaks for exceptions only.
             None if !index.for_unknown_pages => {}
             None => {
@@ -255,13 +260,19 @@ impl RuleSet {
         index.rest.iter().filter(|owner| owner.may_hold(request)).for_each(|owner| try_at(owner.rule, None));
         index.literals.find(request.text.url, |found| {
             let owner = &index.owners[found.literal];
-            if owner.may_hold(request) {
-                match owner.place {
-                    None => try_at(owner.rule, None),
-                    Some(place) => {
-                        if let Some(at) = found.start.checked_sub(usize::from(place)) {
-                            try_at(owner.rule, Some(at));
-                        }
+            if !owner.may_hold(request) {
+                return;
+            }
+            match owner.from {
+                From::Anywhere => try_at(owner.rule, None),
+                From::Literal(place) => {
+                    if let Some(at) = found.start.checked_sub(usize::from(place)) {
+                        try_at(owner.rule, Some(at));
+                    }
+                }
+                From::Host(hash) => {
+                    if let Some(start) = request.host.start_of(hash) {
+                        try_at(owner.rule, Some(HOST_AT + start));
                     }
                 }
             }
@@ -271,11 +282,10 @@ impl RuleSet {
 
 impl Index {
     /// The rules that name the page, by its domain or by its name without the suffix.
-    fn of_page<'a>(&'a self, page: &'a str, seed: Seed) -> impl Iterator<Item = &'a u32> {
-        let by_domain = seed.suffixes(page).filter_map(|(hash, _)| self.pages.get(&hash));
-        let suffixes = page.rmatch_indices('.').take(if self.pages_in_any_suffix.is_empty() { 0 } else { 2 });
-        let by_name = suffixes.flat_map(move |(dot, _)| seed.suffixes(&page[..dot]));
-        let by_name = by_name.filter_map(|(hash, _)| self.pages_in_any_suffix.get(&hash));
+    fn of_page<'a>(&'a self, page: &Above<'_>) -> impl Iterator<Item = &'a u32> {
+        let by_domain = page.hashes().filter_map(|(hash, _)| self.pages.get(&hash));
+        let labels = page.labels_before_suffixes().filter(|_| !self.pages_in_any_suffix.is_empty());
+        let by_name = labels.filter_map(|label| self.pages_in_any_suffix.get(&page.seed.hash(label)));
         by_domain.chain(by_name).flatten()
     }
 }
@@ -289,8 +299,8 @@ impl Ready {
     fn required_literals(&self) -> Vec<Vec<u8>> {
         match &self.rule.what {
             What::Pattern(pattern) => {
-                let literal = pattern.literal();
-                if is_worth_looking_for(literal) { vec![literal.to_vec()] } else { Vec::new() }
+                let literals = pattern.runs().filter(|literal| is_worth_looking_for(literal));
+                literals.max_by_key(|literal| grams::worth(literal)).map(<[u8]>::to_vec).into_iter().collect()
             }
             What::Expression(text) => {
                 // What every URL begins with tells none from another.
@@ -312,39 +322,45 @@ impl Ready {
         }
     }
 
-    fn place_of(&self, literal: &[u8]) -> Option<u16> {
+    /// Of a rule about a host that would have to be searched to its end: what stands in each URL that it matches.
+    fn literal_behind_host(&self) -> Option<Vec<u8>> {
+        let What::Pattern(pattern) = &self.rule.what else { return None };
+        let literals = pattern.runs_behind_host().filter(|literal| is_worth_looking_for(literal));
+        literals.max_by_key(|literal| grams::worth(literal)).map(<[u8]>::to_vec)
+    }
+
+    fn place_of(&self, literal: &[u8]) -> From {
         match &self.rule.what {
-            What::Pattern(pattern) => pattern.place_of(literal).and_then(|place| u16::try_from(place).ok()),
-            What::Expression(_) => None,
+            What::Pattern(pattern) => {
+                let place = pattern.place_of(literal).and_then(|place| u16::try_from(place).ok());
+                place.map_or(From::Anywhere, From::Literal)
+            }
+            What::Expression(_) => From::Anywhere,
         }
     }
 
     /// The cheapest question first.
-    fn holds(&self, request: &Request<'_>, at: Option<usize>, seed: Seed) -> bool {
+    fn holds(&self, request: &Request<'_>, at: Option<usize>) -> bool {
         let rule = &self.rule;
-        if !is_for_kind(rule.kinds, rule.third_party, rule.is_exception, request) {
-            return false;
-        }
-        let domains = || self.is_for_domains(request, seed);
-        match (&rule.what, at) {
-            (What::Pattern(pattern), Some(at)) => pattern.matches_from(&request.text, at) && domains(),
-            (What::Pattern(pattern), None) => domains() && pattern.matches(&request.text),
-            (What::Expression(text), _) => {
-                domains() && {
+        is_for_kind(rule.kinds, rule.third_party, rule.is_exception, request)
+            && self.is_for_domains(request)
+            && match (&rule.what, at) {
+                (What::Pattern(pattern), Some(at)) => pattern.matches_from(&request.text, at),
+                (What::Pattern(pattern), None) => pattern.matches(&request.text),
+                (What::Expression(text), _) => {
                     let regex = self.expression.get_or_init(|| patterns::compile(text).ok());
                     regex.as_ref().is_some_and(|regex| regex.is_match(request.text.url))
                 }
             }
-        }
     }
 
-    fn is_for_domains(&self, request: &Request<'_>, seed: Seed) -> bool {
+    fn is_for_domains(&self, request: &Request<'_>) -> bool {
         let page_fits = self.pages.is_empty
-            || match &request.context.page {
-                Some(page) => self.pages.hold(page.as_str(), seed),
+            || match &request.page {
+                Some(page) => self.pages.hold(page),
                 None => self.rule.is_exception || self.rule.pages.named.is_empty(),
             };
-        page_fits && (self.hosts.is_empty || self.hosts.hold(request.host, seed))
+        page_fits && (self.hosts.is_empty || self.hosts.hold(&request.host))
     }
 }
 
@@ -355,52 +371,6 @@ fn is_for_kind(kinds: Kinds, third_party: Option<bool>, is_exception: bool, requ
         None => is_exception || kinds & PARTS == PARTS || kinds & RequestKind::Document as Kinds != 0,
     };
     kind_fits && third_party.is_none_or(|third| request.third_party.map_or(is_exception, |is| is == third))
-}
-
-/// Domains to be looked up by the names above a host: some rules name hundreds.
-#[derive(Debug)]
-struct DomainSet {
-    is_empty: bool,
-    named: Names,
-    excepted: Names,
-}
-
-#[derive(Debug, Default)]
-struct Names {
-    /// Ascending.
-    hashes: Box<[NameHash]>,
-    /// `example.*`.
-    in_any_suffix: Box<[Box<str>]>,
-}
-
-impl DomainSet {
-    fn new(domains: &Domains, seed: Seed) -> DomainSet {
-        let (named, excepted) = (Names::new(&domains.named, seed), Names::new(&domains.excepted, seed));
-        DomainSet { is_empty: domains.is_empty(), named, excepted }
-    }
-
-    fn hold(&self, host: &str, seed: Seed) -> bool {
-        (self.named.are_none() || self.named.hold(host, seed)) && !self.excepted.hold(host, seed)
-    }
-}
-
-impl Names {
-    fn new(domains: &[Box<str>], seed: Seed) -> Names {
-        let (any, exact): (Vec<&Box<str>>, Vec<_>) = domains.iter().partition(|domain| domain.ends_with(".*"));
-        let mut hashes: Vec<NameHash> = exact.into_iter().map(|domain| seed.hash(domain)).collect();
-        hashes.sort_unstable();
-        Names { hashes: hashes.into(), in_any_suffix: any.into_iter().cloned().collect() }
-    }
-
-    fn are_none(&self) -> bool {
-        self.hashes.is_empty() && self.in_any_suffix.is_empty()
-    }
-
-    fn hold(&self, host: &str, seed: Seed) -> bool {
-        let by_hash =
-            !self.hashes.is_empty() && seed.suffixes(host).any(|(hash, _)| self.hashes.binary_search(&hash).is_ok());
-        by_hash || self.in_any_suffix.iter().any(|domain| is_within(host, domain))
-    }
 }
 
 #[cfg(test)]

@@ -67,11 +67,20 @@ impl Pattern {
         &rest[..letters.min(4)]
     }
 
-    /// The longest run of letters that a match holds; empty when there is none.
-    pub fn literal(&self) -> &[u8] {
+    /// The runs of letters that a match holds.
+    pub fn runs(&self) -> impl Iterator<Item = &[u8]> {
         let pieces = self.segments.iter().flat_map(|segment| segment.split(|&b| b == b'^'));
         // The scheme is in every text.
-        pieces.filter(|piece| *piece != SCHEME.as_bytes()).max_by_key(|piece| piece.len()).unwrap_or_default()
+        pieces.filter(|piece| *piece != SCHEME.as_bytes())
+    }
+
+    /// The runs of letters behind the host that the pattern names in full, where a star stands somewhere behind it: most
+    /// URLs of the host hold none of them, and none of these has to be searched for the rest of the pattern.
+    pub fn runs_behind_host(&self) -> impl Iterator<Item = &[u8]> {
+        let host = self.host().filter(|_| self.segments.len() > 1).map(|(host, _)| host.len());
+        let segments = self.segments.iter().enumerate().filter(move |_| host.is_some());
+        let behind = segments.map(move |(i, segment)| if i == 0 { &segment[host.unwrap_or(0)..] } else { segment });
+        behind.flat_map(|segment| segment.split(|&b| b == b'^'))
     }
 
     /// Whether it says nothing at all.
