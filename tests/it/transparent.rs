@@ -397,8 +397,6 @@ async fn chromium_without_any_setting_loads_what_is_allowed_and_nothing_else() {
         site.set("dns", "private_names = [\"test\"]");
     });
     let Some(town) = town.await else { return };
-    run("nft 'add table ip names; add chain ip names divert { type nat hook prerouting priority dstnat - 1; };
-        add rule ip names divert iifname \"eth-c\" udp dport 53 redirect to :5300'");
     // A browser gives up on a page when an address of its machine comes into use meanwhile.
     eventually("settled addresses", async || {
         let tentative = town.lab.client.say("ip", &["-6", "addr", "show", "tentative"]).await;
