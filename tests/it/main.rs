@@ -13,6 +13,7 @@ mod clients;
 mod crowd;
 mod docs;
 mod durability;
+mod ech;
 mod guard;
 mod inspection;
 mod joins;
