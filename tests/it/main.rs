@@ -7,6 +7,10 @@
 
 mod harness;
 
+#[global_allocator]
+static HEAP: harness::heap::Counting = harness::heap::Counting;
+
+mod allocations;
 mod authority;
 mod clickhouse;
 mod clients;
