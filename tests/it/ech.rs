@@ -58,7 +58,7 @@ async fn whoever_hides_a_name_behind_a_key_that_our_dns_saw_is_known_by_it() {
         let mut far = origin.accept().await;
         browser.line.say(&hello).await;
         let heard = far.try_hear(hello.len()).await;
-        drop(browser);
+        drop((browser, far));
         rows += 1;
         let all = school.gateway.rows(rows, &["--host", asked]).await;
         let connections = school.gateway.search(&["--stream", "connections"]);
