@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 use crate::harness::cli::{self, has_flag, number, text};
 use crate::harness::dns::NameServer;
@@ -382,6 +383,37 @@ async fn origins_see_the_clients_own_address_where_it_is_kept() {
     let connections = town.gateway.rows(4, &["--stream", "connections"]).await;
     let kept = |row: &Value| text(row, "outward_address") == text(row, "client_address");
     assert!(connections.iter().all(kept), "{connections:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_door_that_systemd_opened_takes_connections_without_any_capability() {
+    let test = "a_door_that_systemd_opened_takes_connections_without_any_capability";
+    if tool("setpriv").is_none() {
+        return;
+    }
+    let Some(town) = Town::enter_with(test, "mode = \"tproxy\"", |site| {
+        // As `Transparent=yes` of `ecluse-transparent.socket` makes it.
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_ip_transparent_v4(true).expect("this namespace is ours");
+        let door: std::net::SocketAddr = "0.0.0.0:3130".parse().expect("an address");
+        socket.bind(&door.into()).expect("a free port");
+        socket.listen(128).expect("a bound socket");
+        site.handed = Some(socket.into());
+        site.set("listen", "transparent_tls = [\"0.0.0.0:3130\"]");
+    })
+    .await
+    else {
+        return;
+    };
+    let status = std::fs::read_to_string(format!("/proc/{}/status", town.gateway.pid())).expect("a living process");
+    assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
+    let said = town.curl("allowed.test", ORIGIN_V4, "https://allowed.test/").await;
+    assert_eq!(said.stdout, "hello from allowed.test\n\n200", "{}", said.stderr);
+    assert_eq!(town.curl("adult.test", ORIGIN_V4, "https://adult.test/").await.code, Some(35));
+    let row = town.gateway.row("allowed.test").await;
+    assert_eq!((text(&row, "action"), text(&row, "host_source")), ("tunnel", "sni"), "{row:#}");
+    assert!(!has_flag(&row, "origin-mismatch"), "{row:#}");
+    assert_eq!(text(&town.gateway.row("adult.test").await, "action"), "refuse");
 }
 
 #[tokio::test(flavor = "multi_thread")]
