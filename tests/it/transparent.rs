@@ -20,6 +20,7 @@ use crate::harness::site::{POLICY, Site};
 use crate::harness::tls::Authority;
 use crate::harness::{eventually, tool};
 use crate::inspection::{INSPECT, make_authority};
+use crate::names::A;
 
 /// Of `[listen]`.
 const DOORS: &str =
@@ -29,6 +30,7 @@ const DOORS: &str =
 struct Town {
     lab: Lab,
     gateway: Gateway,
+    names: NameServer,
     site: Site,
     web: Origin,
     secure: Origin,
@@ -63,7 +65,7 @@ impl Town {
             std::fs::write(&file, gateway.cli(arguments).ok()).expect("a writable folder");
             run(&format!("{shell} {}", file.display()));
         }
-        Some(Town { lab, gateway, site, web, secure })
+        Some(Town { lab, gateway, names, site, web, secure })
     }
 
     /// curl on the client, which takes `name` to be at `address`.
@@ -414,6 +416,37 @@ async fn a_door_that_systemd_opened_takes_connections_without_any_capability() {
     assert_eq!((text(&row, "action"), text(&row, "host_source")), ("tunnel", "sni"), "{row:#}");
     assert!(!has_flag(&row, "origin-mismatch"), "{row:#}");
     assert_eq!(text(&town.gateway.row("adult.test").await, "action"), "refuse");
+}
+
+/// The first byte waits for what is asked: only what decides where the connection goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_costs_one_question_and_none_where_our_dns_gave_its_address() {
+    let test = "a_name_costs_one_question_and_none_where_our_dns_gave_its_address";
+    if tool("dig").is_none() {
+        return;
+    }
+    let doors = format!("{DOORS}\ndns = [\"{GATEWAY_V4}:5300\"]");
+    let town = Town::enter_with(test, "", |site| {
+        site.set("listen", &doors);
+        site.set("dns", "private_names = [\"test\"]");
+    });
+    let Some(town) = town.await else { return };
+    let asked = || town.names.questions("allowed.test").iter().map(|asked| asked.kind).collect::<Vec<_>>();
+    let page = async |rows: usize| {
+        let said = town.curl("allowed.test", ORIGIN_V4, "https://allowed.test/").await;
+        assert_eq!(said.stdout, "hello from allowed.test\n\n200", "{}", said.stderr);
+        let rows = town.gateway.rows(rows, &["--host", "allowed.test"]).await;
+        assert!(rows.iter().all(|row| !has_flag(row, "origin-mismatch")), "{rows:#?}");
+    };
+    page(1).await;
+    assert_eq!(asked(), [A], "the other family would change nothing");
+    let dug = town.lab.client.say("dig", &[&format!("@{NOBODY_V4}"), "+time=5", "+tries=1", "allowed.test", "A"]).await;
+    assert!(dug.stdout.contains(ORIGIN_V4), "{}", dug.stdout);
+    assert_eq!(asked(), [A, A]);
+    // Whatever the name server says now: the device was told otherwise, by us.
+    town.names.answers("allowed.test", &[&[NOBODY_V4]]);
+    page(2).await;
+    assert_eq!(asked(), [A, A], "nobody is asked what we said ourselves");
 }
 
 #[tokio::test(flavor = "multi_thread")]
