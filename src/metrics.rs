@@ -87,6 +87,8 @@ figures! {
     connections_inspected: Counter,
     /// Hosts that were found to be opened for nobody for a day.
     hosts_pinned: Counter,
+    /// Encrypted ClientHellos whose keys are known: the name that was judged is not the one that was meant.
+    ech_real: Counter,
     accesses_refused: Counter,
     accesses_failed: Counter,
     /// Questions of names: asked of us, answered from memory, refused by policy, dropped because a client asked too

@@ -27,5 +27,5 @@ pub use ids::{CollegeCode, GatewayName, IdError, Reference, RowKey};
 pub use outcome::{Ending, Outcome};
 pub use reason::{ActionTaken, CategoryName, EntryRef, ListName, Reason, RuleName, RulesVersion};
 pub use record::{AccessRecord, AccessRow, ConnectionRecord, ConnectionRow, Flags, Row, Stream};
-pub use target::{Access, Carrier, HostSource, Protocol, Scheme, Target, Visit};
+pub use target::{Access, Carrier, Ech, HostSource, Protocol, Scheme, Target, Visit};
 pub use time::Timestamp;

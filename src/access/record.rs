@@ -13,7 +13,7 @@ use super::client::{IdentitySource, IdentityStrength, Pseudonym};
 use super::ids::{Reference, RowKey};
 use super::outcome::Ending;
 use super::reason::ActionTaken;
-use super::target::{HostSource, Protocol, Visit};
+use super::target::{Ech, HostSource, Protocol, Visit};
 use super::text_enum::text_enum;
 use super::time::Timestamp;
 
@@ -48,8 +48,10 @@ impl Flags {
     pub const ORIGIN_MISMATCH: Flags = Flags(1 << 7);
     /// A rule wanted it opened, and it could not be.
     pub const NOT_INSPECTED: Flags = Flags(1 << 8);
+    /// Beside [`Flags::ECH`]: the keys of the encrypted ClientHello are known, so that the name that was seen hides another one.
+    pub const ECH_REAL: Flags = Flags(1 << 9);
 
-    const WORDS: [(Flags, &str); 9] = [
+    const WORDS: [(Flags, &str); 10] = [
         (Flags::HELP_LINE, "help-line"),
         (Flags::BYPASS, "bypass"),
         (Flags::FAILED_OPEN, "failed-open"),
@@ -59,6 +61,7 @@ impl Flags {
         (Flags::ECH, "ech"),
         (Flags::ORIGIN_MISMATCH, "origin-mismatch"),
         (Flags::NOT_INSPECTED, "not-inspected"),
+        (Flags::ECH_REAL, "ech-real"),
     ];
 
     pub fn contains(self, flag: Flags) -> bool {
@@ -67,6 +70,15 @@ impl Flags {
 
     pub fn insert(&mut self, flag: Flags) {
         self.0 |= flag.0;
+    }
+
+    /// What a row says of an encrypted ClientHello.
+    pub fn of_ech(ech: Option<Ech>) -> Flags {
+        match ech {
+            None => Flags::default(),
+            Some(Ech::Unknown) => Flags::ECH,
+            Some(Ech::Real) => Flags(Flags::ECH.0 | Flags::ECH_REAL.0),
+        }
     }
 
     pub fn words(self) -> impl Iterator<Item = &'static str> {

@@ -164,6 +164,17 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// What an encrypted ClientHello (RFC 9849) is worth that a client sends: browsers send one of random bytes (GREASE) where they
+    /// have no key, and the two look the same on purpose.
+    pub enum Ech {
+        /// Its keys are known: the name that is seen is that of who decrypts it, and another one is hidden.
+        Real = "real",
+        /// Nobody can tell: mostly GREASE, and then the name that is seen is the one that is meant.
+        Unknown = "unknown",
+    }
+}
+
 /// What somebody wants to reach. Grows as more is known: the address after resolution, the protocol after the first
 /// bytes, the second name when the SNI differs from the name asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,6 +188,8 @@ pub struct Target {
     /// The address dialled or about to be, canonical.
     pub address: Option<IpAddr>,
     pub protocol: Protocol,
+    /// An encrypted ClientHello came with the first bytes.
+    pub ech: Option<Ech>,
     /// A second name for the same flow that differs from `host` (SNI against CONNECT): judged as well.
     pub other_name: Option<HostName>,
     /// The address that the client dialled itself, where the name has another.
@@ -194,6 +207,7 @@ impl Target {
             path_and_query: "".into(),
             address: None,
             protocol: Protocol::Unseen,
+            ech: None,
             other_name: None,
             mismatch: None,
         }
@@ -215,6 +229,7 @@ impl Target {
             path_and_query: path_and_query.into(),
             address: None,
             protocol: Protocol::Http,
+            ech: None,
             other_name: None,
             mismatch: None,
         }

@@ -10,12 +10,12 @@ use anyhow::{Context, anyhow, bail};
 
 use super::check::{EXIT_PROBLEMS, Images, Loaded, load_rules};
 use crate::access::{
-    Access, Carrier, Client, GroupName, HostName, IdentitySource, IdentityStrength, PersonName, Protocol, Scheme,
+    Access, Carrier, Client, Ech, GroupName, HostName, IdentitySource, IdentityStrength, PersonName, Protocol, Scheme,
     Target, Timestamp, Visit,
 };
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::policy::{Explanation, Language, Ruleset, target_of_connect, target_of_url};
+use crate::policy::{Explanation, Language, Ruleset, begins_with_hello, target_of_connect, target_of_url};
 
 /// Asks the rules about one access without a running gateway. Nothing is resolved nor dialled.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -44,6 +44,9 @@ pub struct ExplainArgs {
     /// The server name of the ClientHello.
     #[arg(long, value_name = "NAME")]
     pub sni: Option<String>,
+    /// The ClientHello bears an encrypted one: real (its keys are known) or unknown.
+    #[arg(long, value_name = "real|unknown")]
+    pub ech: Option<Ech>,
     #[arg(long)]
     pub port: Option<u16>,
     /// The origin's address, where lists of addresses are to be asked too.
@@ -111,6 +114,10 @@ fn target(args: &ExplainArgs) -> anyhow::Result<Target> {
         bail!("--sni and --protocol are about a tunnel: with --connect or an https:// URL");
     }
     target.protocol = args.protocol.unwrap_or(target.protocol);
+    if args.ech.is_some() && !(target.scheme == Scheme::Tunnel && begins_with_hello(target.protocol)) {
+        bail!("--ech is about TLS, DTLS and QUIC: with --connect or an https:// URL");
+    }
+    target.ech = args.ech;
     target.other_name = sni.filter(|sni| target.host.name() != Some(sni));
     target.port = args.port.unwrap_or(target.port);
     target.address = args.address;
@@ -188,7 +195,8 @@ mod tests {
 
     fn ruleset() -> Ruleset {
         let policy = "default = \"allow\"\n[groups.eleves]\ndefault = true\n[groups.enseignants]\n[[rule]]\nname = \"jeux\"\n\
-                      who = [\"eleves\"]\nhosts = [\"jeux.example\"]\naction = \"refuse\"\n";
+                      who = [\"eleves\"]\nhosts = [\"jeux.example\"]\naction = \"refuse\"\n\
+                      [[rule]]\nname = \"caches\"\nech = [\"real\"]\naction = \"refuse\"\n";
         let people = "address,person,groups\n10.0.0.7,a.martin,enseignants\n";
         let files = (Path::new("policy.toml"), Path::new("people.csv"));
         Ruleset::from_texts((files.0, policy), (files.1, people), Arc::new(Image::empty())).unwrap()
@@ -232,5 +240,13 @@ mod tests {
             ..ExplainArgs::default()
         };
         assert!(explained(plain).starts_with("error: --sni and --protocol"));
+        let hidden = |url: &str| ExplainArgs {
+            url: Some(url.to_owned()),
+            ech: Some(Ech::Real),
+            group: vec!["eleves".to_owned()],
+            ..ExplainArgs::default()
+        };
+        assert_eq!(explained(hidden("https://example.fr/")), "refuse by caches");
+        assert!(explained(hidden("http://example.fr/")).starts_with("error: --ech"));
     }
 }

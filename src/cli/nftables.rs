@@ -58,7 +58,15 @@ fn rules(config: &Config) -> Result<String, String> {
                 .to_owned(),
         );
     }
-    let mut text = format!(
+    let mut text = String::new();
+    for gap in config.past_the_doors() {
+        let _ = writeln!(
+            text,
+            "# NOTE: {gap}.\n# Open the missing doors in [listen], or let this router forward none of it."
+        );
+    }
+    let _ = write!(
+        text,
         "# Brings the clients' connections to Écluse. Made by `ecluse nftables`; load with `nft -f`.\n\
          # Loading it again replaces it; `nft delete table inet ecluse` takes it away.\n\
          table inet ecluse {{}}\n\
@@ -70,6 +78,7 @@ fn rules(config: &Config) -> Result<String, String> {
          \t}}\n\n",
         transparent.interfaces.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
     );
+    names(&mut text, config);
     match transparent.mode {
         _ if doors(config).is_empty() => {}
         Divert::Redirect => redirect(&mut text, config),
@@ -87,6 +96,36 @@ fn rules(config: &Config) -> Result<String, String> {
          }\n",
     );
     Ok(text)
+}
+
+/// Names, whatever server a client asks, this machine too. Before the doors for everything else, whichever way those are reached.
+fn names(text: &mut String, config: &Config) {
+    let doors = name_doors(config);
+    if doors.is_empty() {
+        return;
+    }
+    text.push_str(
+        "\t# Names, whatever server a client asks.\n\
+         \tchain names {\n\
+         \t\ttype nat hook prerouting priority dstnat - 1; policy accept;\n\
+         \t\tiifname != @clients return\n",
+    );
+    for network in &config.transparent.except {
+        let _ = writeln!(text, "\t\tfib daddr type != local {} daddr {network} return", family(network));
+    }
+    for door in doors {
+        let (proto, family) = (nfproto(door), if door.is_ipv4() { "ip" } else { "ip6" });
+        let _ =
+            writeln!(text, "\t\tmeta nfproto {proto} meta l4proto {{ tcp, udp }} th dport 53 dnat {family} to {door}");
+    }
+    text.push_str("\t}\n\n");
+}
+
+/// The doors for names that a network reaches, one a family: an answer seems to come from whoever was asked.
+fn name_doors(config: &Config) -> Vec<SocketAddr> {
+    let reached =
+        |v4: bool| config.listen.dns.iter().copied().find(|door| door.is_ipv4() == v4 && !door.ip().is_loopback());
+    [true, false].into_iter().filter_map(reached).collect()
 }
 
 /// By TPROXY, whatever brings the rest: connection tracking does not tell where a redirected datagram was to go.
@@ -137,6 +176,9 @@ fn tproxy(text: &mut String, config: &Config) {
          \t\tmeta l4proto tcp socket transparent 1 meta mark set {MARK} accept"
     );
     leave_alone(text, config);
+    for door in name_doors(config) {
+        let _ = writeln!(text, "\t\tmeta nfproto {} tcp dport 53 return", nfproto(door));
+    }
     for (match_, door) in doors(config) {
         bring(text, match_, door);
     }
@@ -147,8 +189,7 @@ fn tproxy(text: &mut String, config: &Config) {
 fn leave_alone(text: &mut String, config: &Config) {
     text.push_str("\t\tiifname != @clients return\n\t\tfib daddr type local return\n");
     for network in &config.transparent.except {
-        let family = if matches!(network, IpNet::V4(_)) { "ip" } else { "ip6" };
-        let _ = writeln!(text, "\t\t{family} daddr {network} return");
+        let _ = writeln!(text, "\t\t{} daddr {network} return", family(network));
     }
 }
 
@@ -161,6 +202,10 @@ fn doors(config: &Config) -> Vec<(&'static str, SocketAddr)> {
         all.extend([true, false].into_iter().filter_map(|v4| Some((match_, of(doors, v4)?))));
     }
     all
+}
+
+fn family(network: &IpNet) -> &'static str {
+    if matches!(network, IpNet::V4(_)) { "ip" } else { "ip6" }
 }
 
 fn nfproto(door: SocketAddr) -> &'static str {
@@ -226,6 +271,46 @@ mod tests {
         assert!(nobody.contains("interfaces"), "{nobody}");
     }
 
+    /// The chains of the kernel's hook in the order in which a packet meets them: what is taken first is not taken again.
+    #[test]
+    fn names_are_brought_to_our_dns_before_anything_else_takes_them() {
+        let of = |mode: &str| {
+            rules(&config(&format!(
+                "{DOORS}dns = [\"127.0.0.1:5300\", \"10.131.0.1:5300\", \"[fd00::1]:5300\"]\n[transparent]\nmode = \"{mode}\"\n\
+                 interfaces = [\"eth1\"]\nexcept = [\"10.131.0.0/16\"]"
+            )))
+            .unwrap()
+        };
+        let (redirect, tproxy) = (of("redirect"), of("tproxy"));
+        for text in [&redirect, &tproxy] {
+            for line in [
+                "type nat hook prerouting priority dstnat - 1;",
+                "fib daddr type != local ip daddr 10.131.0.0/16 return",
+                "meta nfproto ipv4 meta l4proto { tcp, udp } th dport 53 dnat ip to 10.131.0.1:5300",
+                "meta nfproto ipv6 meta l4proto { tcp, udp } th dport 53 dnat ip6 to [fd00::1]:5300",
+            ] {
+                assert!(text.contains(line), "{line} is not in\n{text}");
+            }
+            assert!(!text.contains("127.0.0.1"), "no network reaches it:\n{text}");
+        }
+        // TPROXY stands before: it must leave them.
+        let at = |what: &str| tproxy.find(what).unwrap_or_else(|| panic!("{what} is not in\n{tproxy}"));
+        assert!(at("ipv4 tcp dport 53 return") < at("ipv4 meta l4proto tcp tproxy"));
+        assert!(at("ipv6 tcp dport 53 return") < at("ipv6 meta l4proto tcp tproxy"));
+        assert!(!redirect.contains("53 return"));
+    }
+
+    #[test]
+    fn what_passes_beside_the_doors_is_said() {
+        let text = |listen: &str| {
+            rules(&config(&format!("[listen]\n{listen}\n[transparent]\ninterfaces = [\"eth1\"]"))).unwrap()
+        };
+        let v4_only = text("transparent_http = [\"0.0.0.0:3129\"]\ntransparent_tls = [\"0.0.0.0:3130\"]");
+        assert!(v4_only.starts_with("# NOTE: ") && v4_only.contains("over IPv6"), "{v4_only}");
+        let both = text("transparent_tls = [\"0.0.0.0:3130\", \"[::]:3130\"]");
+        assert!(!both.contains("NOTE"), "{both}");
+    }
+
     #[test]
     fn a_door_at_one_address_and_an_exception_are_written_as_they_are() {
         let text = rules(&config(
@@ -241,7 +326,7 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
-        assert!(!text.contains("ipv6"), "no door is open for it:\n{text}");
+        assert!(!text.contains("nfproto ipv6"), "no door is open for it:\n{text}");
         let text = rules(&config(
             "[listen]\ntransparent_udp = [\"0.0.0.0:8443\"]\n[transparent]\ninterfaces = [\"eth1\"]\n\
              except = [\"10.131.0.0/16\"]",

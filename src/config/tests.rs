@@ -161,6 +161,35 @@ fn what_works_and_deserves_a_word_is_a_note() {
 }
 
 #[test]
+fn what_passes_beside_the_transparent_doors_is_noted() {
+    let gaps = |listen: &str| checked(&format!("[listen]\n{listen}\n")).unwrap().past_the_doors();
+    let both =
+        "transparent_http = [\"0.0.0.0:3129\", \"[::]:3129\"]\ntransparent_tls = [\"0.0.0.0:3130\", \"[::]:3130\"]";
+    assert_eq!(gaps(both), [""; 0]);
+    assert_eq!(gaps("transparent_udp = [\"0.0.0.0:443\"]"), [""; 0], "no TCP is brought here at all");
+    for (listen, expected) in [
+        (
+            "transparent_http = [\"0.0.0.0:3129\"]\ntransparent_tls = [\"0.0.0.0:3130\"]",
+            "no transparent door is for IPv6",
+        ),
+        ("transparent_tls = [\"[::]:3130\"]", "no transparent door is for IPv4"),
+        (
+            "transparent_http = [\"0.0.0.0:3129\", \"[::]:3129\"]\ntransparent_tls = [\"0.0.0.0:3130\"]",
+            "`[listen] transparent_tls` has no door for IPv6",
+        ),
+        (&format!("{both}\ndns = [\"10.131.0.1:5300\"]"), "`[listen] dns` has no door for IPv6"),
+    ] {
+        let found = gaps(listen);
+        assert_eq!(found.len(), 1, "{listen}: {found:?}");
+        assert!(found[0].starts_with(expected), "{listen}: {found:?}");
+        // An operator who checks the file hears of it, and of the cure.
+        let config = checked(&format!("[listen]\n{listen}\n")).unwrap();
+        let note = config.notes.iter().find(|note| note.what == found[0]).expect("a note");
+        assert!(note.help.contains("open the missing doors"), "{}", note.help);
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_or_not_utf_8_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ecluse.toml");

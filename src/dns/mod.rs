@@ -3,7 +3,8 @@
 //! A question becomes a [`Question`] (what a client wrote) and a [`Key`] (what the answer depends on). What an upstream
 //! server said becomes a [`Stored`]: freed of what would blind the gateway (`ech`), of addresses that must not come from
 //! outside, ready to be sent to anybody who asks the same. [`Cache`] keeps them, [`Given`] knows which client was told
-//! which address under which name. Nothing here opens a socket or knows a rule.
+//! which address under which name, [`EchKeys`] which keys of encrypted ClientHellos were offered. Nothing here opens a
+//! socket or knows a rule.
 //!
 //! Our own loops on `hickory-proto` rather than `hickory-server`: an answer from the cache is a copy of bytes with the
 //! times to live counted down (no message is taken apart for it), each client's answer depends on its groups, and the
@@ -13,6 +14,7 @@
 
 mod cache;
 mod compose;
+mod ech;
 mod given;
 mod layout;
 mod question;
@@ -26,6 +28,7 @@ mod tests;
 
 pub use cache::Cache;
 pub use compose::alias;
+pub use ech::{EchConfig, EchKeys, ech_configs};
 pub use given::Given;
 pub use question::{Asked, Fault, Key, Question, Variant, spelt_at_random};
 pub use rewrite::{Broken, Rewriting, rewrite};

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::rdata::SVCB;
-use hickory_proto::rr::rdata::svcb::{Alpn, IpHint, Mandatory, SvcParamKey, SvcParamValue};
+use hickory_proto::rr::rdata::svcb::{Alpn, EchConfigList, IpHint, Mandatory, SvcParamKey, SvcParamValue};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
+use super::ech::{EchConfig, ech_configs};
 use super::kind;
 use super::layout::Layout;
 use super::stored::Stored;
@@ -33,6 +34,8 @@ pub struct Broken;
 const TTL_MAX: u32 = 3600;
 /// A name that was missing may be made any moment.
 const NEGATIVE_TTL_MAX: u32 = 300;
+/// Keys of encrypted ClientHellos of one answer: a name has a record or two, with a few keys each.
+const ECH_MAX: usize = 32;
 /// A denial without an SOA says not how long (RFC 2308 §5: it should not be kept; a crowd asks once all the same).
 const NEGATIVE_TTL_UNSAID: u32 = 1;
 
@@ -40,9 +43,10 @@ const NEGATIVE_TTL_UNSAID: u32 = 1;
 pub fn rewrite(wire: &[u8], rewriting: Rewriting, is_public: impl Fn(IpAddr) -> bool) -> Result<Stored, Broken> {
     let layout = Layout::read(wire).ok_or(Broken)?;
     let has_services = layout.records().any(|span| matches!(span.kind, kind::SVCB | kind::HTTPS));
+    let mut ech = Vec::new();
     let (wire, layout) = match has_services {
         false => (wire.to_vec(), layout),
-        true => match freed(wire, rewriting, &is_public)? {
+        true => match freed(wire, rewriting, &is_public, &mut ech)? {
             None => (wire.to_vec(), layout),
             Some(wire) => {
                 let layout = Layout::read(&wire).ok_or(Broken)?;
@@ -54,7 +58,9 @@ pub fn rewrite(wire: &[u8], rewriting: Rewriting, is_public: impl Fn(IpAddr) -> 
     if !rewriting.private && addresses.iter().any(|address| !is_public(*address)) {
         return Ok(rebinding(&wire, &layout));
     }
-    stored(wire, layout, addresses)
+    let mut stored = stored(wire, layout, addresses)?;
+    stored.ech = ech.into();
+    Ok(stored)
 }
 
 /// The answer as it is kept: times to live within bounds.
@@ -139,8 +145,13 @@ fn hints(data: &[u8]) -> Option<Vec<IpAddr>> {
     Some(found)
 }
 
-/// Takes out of HTTPS and SVCB records what must not pass; `None`: nothing of it is there.
-fn freed(wire: &[u8], rewriting: Rewriting, is_public: &impl Fn(IpAddr) -> bool) -> Result<Option<Vec<u8>>, Broken> {
+/// Takes out of HTTPS and SVCB records what must not pass, `ech` into the list; `None`: nothing of it is there.
+fn freed(
+    wire: &[u8],
+    rewriting: Rewriting,
+    is_public: &impl Fn(IpAddr) -> bool,
+    ech: &mut Vec<EchConfig>,
+) -> Result<Option<Vec<u8>>, Broken> {
     let mut message = Message::from_vec(wire).map_err(|_| Broken)?;
     let mut altered: Vec<(Name, RecordType)> = Vec::new();
     for records in [&mut message.answers, &mut message.authorities] {
@@ -150,7 +161,7 @@ fn freed(wire: &[u8], rewriting: Rewriting, is_public: &impl Fn(IpAddr) -> bool)
             else {
                 return true;
             };
-            let freed = free(service, rewriting, is_public);
+            let freed = free(service, rewriting, is_public, ech);
             if freed != Freed::Whole {
                 altered.push((record.name.clone(), of));
             }
@@ -191,12 +202,22 @@ enum Freed {
     Useless,
 }
 
-fn free(service: &mut SVCB, rewriting: Rewriting, is_public: &impl Fn(IpAddr) -> bool) -> Freed {
+fn free(
+    service: &mut SVCB,
+    rewriting: Rewriting,
+    is_public: &impl Fn(IpAddr) -> bool,
+    ech: &mut Vec<EchConfig>,
+) -> Freed {
     let before = service.svc_params.len();
     let mut removed = Vec::new();
     let mut changed = false;
     service.svc_params.retain_mut(|(key, value)| {
         let keep = match value {
+            SvcParamValue::EchConfigList(EchConfigList(list)) => {
+                let room = ECH_MAX.saturating_sub(ech.len());
+                ech.extend(ech_configs(list).into_iter().take(room));
+                false
+            }
             _ if *key == SvcParamKey::EchConfigList => false,
             SvcParamValue::Alpn(Alpn(protocols)) if rewriting.without_h3 => {
                 let offered = protocols.len();

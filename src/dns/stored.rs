@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::ech::EchConfig;
 use super::layout::{HEADER, Layout};
 use super::question::{Key, Question};
 use super::{DATAGRAM_MAX, kind};
@@ -38,6 +39,8 @@ pub struct Stored {
     pub ttl: Duration,
     /// The addresses that a client learns from it.
     pub addresses: Box<[IpAddr]>,
+    /// The keys of encrypted ClientHellos that were taken out of it.
+    pub ech: Box<[EchConfig]>,
     /// RFC 8914: why there is less in it than was asked for.
     pub blocked: bool,
 }
@@ -61,6 +64,7 @@ impl Stored {
             ttls,
             ttl,
             addresses: addresses.into(),
+            ech: Box::default(),
             blocked: false,
         }
     }

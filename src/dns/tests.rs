@@ -1,6 +1,7 @@
 //! What the module promises, in bytes as they are on the wire.
 
 mod answers;
+mod ech;
 mod memory;
 mod questions;
 

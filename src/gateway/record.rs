@@ -83,6 +83,7 @@ pub fn access_record(log: &AccessLog, access: &Access, judgement: &Judgement, co
         count: 1,
         flags: flags(judgement.duties),
     };
+    record.flags.insert(Flags::of_ech(target.ech));
     if judgement.duties.inspect && judgement.action == ActionTaken::Tunnel {
         record.flags.insert(Flags::NOT_INSPECTED);
     }
@@ -100,7 +101,7 @@ pub fn decide_anew(record: &mut AccessRecord, decided: AccessRecord) {
     if before.flags.contains(Flags::HELP_LINE) && before.host == record.host {
         record.flags.insert(Flags::HELP_LINE);
     }
-    for flag in [Flags::ECH, Flags::FAILED_OPEN, Flags::FAILED_CLOSED] {
+    for flag in [Flags::ECH, Flags::ECH_REAL, Flags::FAILED_OPEN, Flags::FAILED_CLOSED] {
         if before.flags.contains(flag) {
             record.flags.insert(flag);
         }

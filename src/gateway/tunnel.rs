@@ -205,6 +205,16 @@ impl Passing {
 }
 
 impl Intents {
+    /// Writes into both rows what the first bytes said beside a name.
+    pub fn tell_of_first_bytes(&self, target: &Target) {
+        let (protocol, flags) = (target.protocol, Flags::of_ech(target.ech));
+        self.connection.flow.amend(|record| {
+            record.protocol = protocol;
+            record.flags.insert(flags);
+        });
+        self.access.amend(|record| record.flags.insert(flags));
+    }
+
     /// Both rows end alike: a tunnel is nothing but its bytes.
     pub fn end(&mut self, ending: Ending) {
         self.access.if_dropped(ending);
@@ -307,16 +317,8 @@ impl Tunnel {
         target.protocol = detected.signature.protocol;
         let named: Option<&HostName> = detected.signature.sni.as_ref();
         target.other_name = named.filter(|sni| target.host.name() != Some(sni)).cloned();
-        let (protocol, ech) = (target.protocol, detected.signature.ech.is_some());
-        self.intents.connection.flow.amend(|record| {
-            record.protocol = protocol;
-            if ech {
-                record.flags.insert(Flags::ECH);
-            }
-        });
-        if ech {
-            self.intents.access.amend(|record| record.flags.insert(Flags::ECH));
-        }
+        target.ech = self.from.gateway.ech_of(&self.snapshot, &detected.signature);
+        self.intents.tell_of_first_bytes(target);
     }
 
     /// The last decision is the one the row keeps; a first one that differed is noted.

@@ -101,6 +101,20 @@ impl Resolver {
         }
     }
 
+    /// The addresses of one family, canonical, each once, without waiting for the other; none where the name has none of it, or
+    /// nobody could say: [`Resolver::resolve`] tells why.
+    pub async fn resolve_family(&self, host: &HostName, v4: bool) -> Vec<IpAddr> {
+        let Ok(name) = Name::from_ascii(format!("{host}.")) else { return Vec::new() };
+        let known = self.in_hosts(&name);
+        let found = match known.is_empty() {
+            true => self.asked(&name, if v4 { RecordType::A } else { RecordType::AAAA }).await.unwrap_or_default(),
+            false => known,
+        };
+        let mut found = ordered(&found);
+        found.retain(|address| address.is_ipv4() == v4);
+        found
+    }
+
     /// A name that stands in `/etc/hosts` has the addresses that stand there, and no others.
     fn in_hosts(&self, name: &Name) -> Vec<IpAddr> {
         let kinds = [RecordType::AAAA, RecordType::A];

@@ -9,6 +9,7 @@ use std::path::Path;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
+use super::ech::PublicNames;
 use super::embedded::Embeds;
 use super::expect::Expectation;
 use super::judge::{DEFAULT_RULE, HostIndex};
@@ -40,6 +41,7 @@ pub(super) struct Policy {
     pub hosts: HostIndex,
     pub look_alikes: LookAlikes,
     pub embeds: Embeds,
+    pub ech_public_names: PublicNames,
     pub expectations: Vec<Expectation>,
     group_index: HashMap<GroupName, usize>,
     /// Longest prefix first.
@@ -135,6 +137,7 @@ impl Compiler<'_> {
             timetable,
             hosts: HostIndex::new(&rules),
             look_alikes: self.look_alikes(&rules),
+            ech_public_names: PublicNames::new(written.ech_public_names.as_ref(), &mut self.document),
             embeds: Embeds::new(written.embeds.map(|at| at.value).unwrap_or_default(), &mut self.document),
             rules,
             summaries,

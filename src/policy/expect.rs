@@ -13,10 +13,11 @@ use super::labels::Category;
 use super::protocols::spoken;
 use super::rule::{Rule, Verdict};
 use super::ruleset::Ruleset;
-use super::target::{target_of_connect, target_of_url};
+use super::target::{begins_with_hello, target_of_connect, target_of_url};
 use super::written::WrittenExpect;
 use crate::access::{
-    Access, ActionTaken, Carrier, Client, GroupName, HostName, PersonName, Protocol, Scheme, Target, Timestamp, Visit,
+    Access, ActionTaken, Carrier, Client, Ech, GroupName, HostName, PersonName, Protocol, Scheme, Target, Timestamp,
+    Visit,
 };
 use crate::config::Problem;
 use crate::config::suggest::did_you_mean;
@@ -252,6 +253,22 @@ impl Compiler<'_> {
             Ok(target) => target,
             Err(what) => return self.none(span, what, ""),
         };
+        if let Some(text) = &w.ech {
+            match Ech::ALL.iter().find(|ech| ech.as_str() == text.value) {
+                Some(ech) if target.scheme == Scheme::Tunnel && begins_with_hello(protocol) => target.ech = Some(*ech),
+                Some(_) => {
+                    return self.none(
+                        &text.span,
+                        "no ClientHello comes there",
+                        "`ech` goes with what begins with one: TLS, DTLS and QUIC",
+                    );
+                }
+                None => {
+                    let help = did_you_mean(&text.value, Ech::ALL.iter().map(|ech| ech.as_str()));
+                    return self.none(&text.span, format!("there is no encrypted ClientHello `{}`", text.value), &help);
+                }
+            }
+        }
         if let (Some(_), Some(misplaced)) = (&w.url, &w.sni) {
             return self.none(&misplaced.span, "this goes with `connect`", "connect = \"host:port\" instead of `url`");
         }

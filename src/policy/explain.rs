@@ -133,6 +133,7 @@ fn words(weighed: Weighed, duties: Duties, walk: Walk, rule: usize) -> &'static 
         Weighed::NotThisProtocol => "not this protocol",
         Weighed::NotThisScheme => "not this scheme",
         Weighed::NotThisHostSource => "the host is known otherwise",
+        Weighed::NotThisEch => "not this encrypted ClientHello",
         Weighed::NotThisTarget => "does not cover the target",
         Weighed::Perhaps => "may match once more is known",
         Weighed::Matches if duties.log_only => "would refuse, and only logs",

@@ -8,11 +8,11 @@ use std::net::IpAddr;
 
 use super::action::Duties;
 use super::look_alikes::{Original, Source, rules_of};
-use super::rule::{Place, Rule, Verdict, host_source_index, protocol_index, scheme_index};
+use super::rule::{Place, Rule, Verdict, ech_index, host_source_index, protocol_index, scheme_index};
 use super::ruleset::Ruleset;
 use crate::access::{
-    Access, Carrier, CategoryName, EntryRef, Host, HostName, HostSource, ListName, Protocol, Reason, RuleName, Scheme,
-    Target,
+    Access, Carrier, CategoryName, Ech, EntryRef, Host, HostName, HostSource, ListName, Protocol, Reason, RuleName,
+    Scheme, Target,
 };
 use crate::lists::{Candidate, ListId, ListMatches};
 use crate::matcher::rules::Context;
@@ -80,6 +80,7 @@ pub(super) enum Weighed {
     NotThisProtocol,
     NotThisScheme,
     NotThisHostSource,
+    NotThisEch,
     NotThisTarget,
     /// It depends on what is not known yet.
     Perhaps,
@@ -94,6 +95,8 @@ pub(super) struct Facts {
     port: Option<u16>,
     scheme: Option<Scheme>,
     protocol: Option<Protocol>,
+    /// `Some(None)`: the first bytes hold none.
+    ech: Option<Option<Ech>>,
     host_source: Option<HostSource>,
     resolved: Option<IpAddr>,
     /// `None`: no list has the address.
@@ -254,6 +257,7 @@ impl Ruleset {
             port: named_more.then_some(target.port),
             scheme: named_more.then_some(target.scheme),
             protocol: protocol_known.then_some(target.protocol),
+            ech: protocol_known.then_some(target.ech),
             host_source: (named_more && !may_name_itself).then_some(target.host_source),
             resolved: target.address,
             resolved_lists: target.address.map(|a| self.image.matches_address(a)).filter(|lists| !lists.is_empty()),
@@ -411,8 +415,13 @@ pub(super) fn weigh(i: usize, rule: &Rule, name: &Named, facts: &Facts) -> Weigh
     if !protocol_open && !facts.protocol.is_none_or(|p| rule.what.protocols.holds(protocol_index(p))) {
         return Weighed::NotThisProtocol;
     }
+    let ech_open = facts.ech.is_none() && !rule.what.ech.is_any();
+    let is_ech = |ech: Option<Ech>| rule.what.ech.is_any() || ech.is_some_and(|e| rule.what.ech.holds(ech_index(e)));
+    if !facts.ech.is_none_or(is_ech) {
+        return Weighed::NotThisEch;
+    }
     match covers(i, rule, name, facts) {
-        true if port_open || scheme_open || source_open || protocol_open => Weighed::Perhaps,
+        true if port_open || scheme_open || source_open || protocol_open || ech_open => Weighed::Perhaps,
         true => Weighed::Matches,
         // The path is not known either.
         false if facts.scheme.is_none() && rule.what.has_url_of(&name.candidate) => Weighed::Perhaps,

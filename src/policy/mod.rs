@@ -28,7 +28,9 @@
 //! 8. **Inspection** is a duty of a rule that allows, so the first rule that matches says whether TLS is opened. A rule with
 //!    `never-inspect` or `help-line` that covers one of the names shields it wherever in the file it stands, before or behind.
 //!    What is inside is judged anew, request by request, by the same rules.
-//! 9. Several schedules of one rule: any of the plain ones, and none of those with `!`.
+//! 9. **Encrypted ClientHellos** narrow a rule like protocols do, and are known when the protocol is. Without such a rule the
+//!    outer name is judged, whatever they are.
+//! 10. Several schedules of one rule: any of the plain ones, and none of those with `!`.
 //!
 //! Who a client is: the groups that `people.csv` gives to its address; where it gives none, those whose networks hold the
 //! address; else the default group.
@@ -37,6 +39,7 @@
 
 mod action;
 mod compile;
+mod ech;
 mod embedded;
 mod expect;
 mod explain;
@@ -68,4 +71,4 @@ pub use names::{NameLimits, Youtube};
 pub use people::People;
 pub use ruleset::{RefusedCategory, Ruleset};
 pub use schedule::Hours;
-pub use target::{target_of_connect, target_of_url};
+pub use target::{begins_with_hello, target_of_connect, target_of_url};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::action::Duties;
-use crate::access::{CategoryName, EntryRef, HostName, HostSource, Protocol, RuleName, Scheme};
+use crate::access::{CategoryName, Ech, EntryRef, HostName, HostSource, Protocol, RuleName, Scheme};
 use crate::lists::{Candidate, ListId, ListMatches};
 
 /// How many groups a policy may have: one bit each.
@@ -67,6 +67,7 @@ pub(super) struct What {
     pub protocols: Set,
     pub schemes: Set,
     pub host_sources: Set,
+    pub ech: Set,
 }
 
 /// A host written in a rule.
@@ -161,6 +162,10 @@ pub(super) fn protocol_index(protocol: Protocol) -> usize {
 
 pub(super) fn scheme_index(scheme: Scheme) -> usize {
     scheme as usize
+}
+
+pub(super) fn ech_index(ech: Ech) -> usize {
+    ech as usize
 }
 
 pub(super) fn host_source_index(source: HostSource) -> usize {

@@ -10,7 +10,7 @@ use super::{
     AddressAction, Category, ConnectionAction, Decision, DialPermit, Duties, FlowAction, Group, InspectPermit,
     Language, NameAction, NameLimits, People, RelayPermit, RequestAction, RuleSummary, SendAction,
 };
-use crate::access::{Access, CategoryName, GroupName, RuleName, RulesVersion};
+use crate::access::{Access, CategoryName, GroupName, HostName, RuleName, RulesVersion};
 use crate::config::{Config, Problem, Problems, read_text};
 use crate::lists::Image;
 
@@ -72,6 +72,11 @@ impl Ruleset {
         let who = self.policy.who(client, &self.people);
         let groups = self.policy.groups.iter().enumerate().filter(|(i, _)| who >> i & 1 == 1);
         groups.map(|(_, group)| group.names).reduce(NameLimits::and).unwrap_or_default()
+    }
+
+    /// Whether this is the name that a network shows for all the hosts which it hides behind encrypted ClientHellos.
+    pub fn is_ech_public_name(&self, name: &HostName) -> bool {
+        self.policy.ech_public_names.contains(name)
     }
 
     /// A CONNECT, by the name asked.

@@ -1,6 +1,6 @@
 //! From what a person types to a target: for `explain` and `[[expect]]`.
 
-use crate::access::{Host, HostName, Protocol, Target};
+use crate::access::{Carrier, Host, HostName, Protocol, Target};
 
 /// The target of a URL as the gateway would see it: an HTTP request, or the tunnel that a browser asks for.
 ///
@@ -34,6 +34,11 @@ pub fn target_of_url(url: &str) -> Result<Target, String> {
 pub fn target_of_connect(asked: &str, protocol: Protocol, sni: Option<HostName>) -> Result<Target, String> {
     let (host, port) = host_and_port(asked, 443)?;
     Ok(seen_inside(Target::tunnel(host, port), protocol, sni))
+}
+
+/// Whether a protocol begins with a ClientHello, which may hold an encrypted one.
+pub fn begins_with_hello(protocol: Protocol) -> bool {
+    matches!(protocol.carrier(), Carrier::Tls | Carrier::Quic) || protocol == Protocol::Dtls
 }
 
 fn seen_inside(mut target: Target, protocol: Protocol, sni: Option<HostName>) -> Target {

@@ -8,7 +8,7 @@ as_written! {
     pub(super) struct WrittenPolicy {
         name: String, time_zone: String, default: String,
         categories: Named<WrittenCategory>, groups: Named<WrittenGroup>, schedules: Named<WrittenSchedule>,
-        embeds: Vec<At<WrittenEmbeds>>, rule: Vec<At<WrittenRule>>, expect: Vec<At<WrittenExpect>>,
+        ech_public_names: Texts, embeds: Vec<At<WrittenEmbeds>>, rule: Vec<At<WrittenRule>>, expect: Vec<At<WrittenExpect>>,
     }
     pub(super) struct WrittenCategory { label: String, label_en: String, forbids: bool, }
     pub(super) struct WrittenGroup {
@@ -20,11 +20,11 @@ as_written! {
     pub(super) struct WrittenRule {
         name: String, label: String, label_en: String, who: Texts, when: Texts,
         all: bool, categories: Texts, lists: Texts, hosts: Texts, urls: Texts, addresses: Texts, look_alikes_of: Texts,
-        ports: Vec<At<WrittenPorts>>, protocols: Texts, schemes: Texts, host_sources: Texts,
+        ports: Vec<At<WrittenPorts>>, protocols: Texts, schemes: Texts, host_sources: Texts, ech: Texts,
         action: String, duties: Texts, reason: String, source: String,
     }
     pub(super) struct WrittenExpect {
-        who: String, person: String, client: String, url: String, connect: String, protocol: String, sni: String,
+        who: String, person: String, client: String, url: String, connect: String, protocol: String, sni: String, ech: String,
         address: String, at: WrittenInstant, decision: String, rule: String, category: String, list: String,
     }
 }

@@ -7,12 +7,17 @@
 
 mod harness;
 
+#[global_allocator]
+static HEAP: harness::heap::Counting = harness::heap::Counting;
+
+mod allocations;
 mod authority;
 mod clickhouse;
 mod clients;
 mod crowd;
 mod docs;
 mod durability;
+mod ech;
 mod guard;
 mod inspection;
 mod joins;

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 use crate::harness::cli::{self, has_flag, number, text};
 use crate::harness::dns::NameServer;
@@ -19,6 +20,7 @@ use crate::harness::site::{POLICY, Site};
 use crate::harness::tls::Authority;
 use crate::harness::{eventually, tool};
 use crate::inspection::{INSPECT, make_authority};
+use crate::names::A;
 
 /// Of `[listen]`.
 const DOORS: &str =
@@ -28,6 +30,7 @@ const DOORS: &str =
 struct Town {
     lab: Lab,
     gateway: Gateway,
+    names: NameServer,
     site: Site,
     web: Origin,
     secure: Origin,
@@ -62,7 +65,7 @@ impl Town {
             std::fs::write(&file, gateway.cli(arguments).ok()).expect("a writable folder");
             run(&format!("{shell} {}", file.display()));
         }
-        Some(Town { lab, gateway, site, web, secure })
+        Some(Town { lab, gateway, names, site, web, secure })
     }
 
     /// curl on the client, which takes `name` to be at `address`.
@@ -385,6 +388,68 @@ async fn origins_see_the_clients_own_address_where_it_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_door_that_systemd_opened_takes_connections_without_any_capability() {
+    let test = "a_door_that_systemd_opened_takes_connections_without_any_capability";
+    if tool("setpriv").is_none() {
+        return;
+    }
+    let Some(town) = Town::enter_with(test, "mode = \"tproxy\"", |site| {
+        // As `Transparent=yes` of `ecluse-transparent.socket` makes it.
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_ip_transparent_v4(true).expect("this namespace is ours");
+        let door: std::net::SocketAddr = "0.0.0.0:3130".parse().expect("an address");
+        socket.bind(&door.into()).expect("a free port");
+        socket.listen(128).expect("a bound socket");
+        site.handed = Some(socket.into());
+        site.set("listen", "transparent_tls = [\"0.0.0.0:3130\"]");
+    })
+    .await
+    else {
+        return;
+    };
+    let status = std::fs::read_to_string(format!("/proc/{}/status", town.gateway.pid())).expect("a living process");
+    assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
+    let said = town.curl("allowed.test", ORIGIN_V4, "https://allowed.test/").await;
+    assert_eq!(said.stdout, "hello from allowed.test\n\n200", "{}", said.stderr);
+    assert_eq!(town.curl("adult.test", ORIGIN_V4, "https://adult.test/").await.code, Some(35));
+    let row = town.gateway.row("allowed.test").await;
+    assert_eq!((text(&row, "action"), text(&row, "host_source")), ("tunnel", "sni"), "{row:#}");
+    assert!(!has_flag(&row, "origin-mismatch"), "{row:#}");
+    assert_eq!(text(&town.gateway.row("adult.test").await, "action"), "refuse");
+}
+
+/// The first byte waits for what is asked: only what decides where the connection goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_costs_one_question_and_none_where_our_dns_gave_its_address() {
+    let test = "a_name_costs_one_question_and_none_where_our_dns_gave_its_address";
+    if tool("dig").is_none() {
+        return;
+    }
+    let doors = format!("{DOORS}\ndns = [\"{GATEWAY_V4}:5300\"]");
+    let town = Town::enter_with(test, "", |site| {
+        site.set("listen", &doors);
+        site.set("dns", "private_names = [\"test\"]");
+    });
+    let Some(town) = town.await else { return };
+    let asked = || town.names.questions("allowed.test").iter().map(|asked| asked.kind).collect::<Vec<_>>();
+    let page = async |rows: usize| {
+        let said = town.curl("allowed.test", ORIGIN_V4, "https://allowed.test/").await;
+        assert_eq!(said.stdout, "hello from allowed.test\n\n200", "{}", said.stderr);
+        let rows = town.gateway.rows(rows, &["--host", "allowed.test"]).await;
+        assert!(rows.iter().all(|row| !has_flag(row, "origin-mismatch")), "{rows:#?}");
+    };
+    page(1).await;
+    assert_eq!(asked(), [A], "the other family would change nothing");
+    let dug = town.lab.client.say("dig", &[&format!("@{NOBODY_V4}"), "+time=5", "+tries=1", "allowed.test", "A"]).await;
+    assert!(dug.stdout.contains(ORIGIN_V4), "{}", dug.stdout);
+    assert_eq!(asked(), [A, A]);
+    // Whatever the name server says now: the device was told otherwise, by us.
+    town.names.answers("allowed.test", &[&[NOBODY_V4]]);
+    page(2).await;
+    assert_eq!(asked(), [A, A], "nobody is asked what we said ourselves");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn chromium_without_any_setting_loads_what_is_allowed_and_nothing_else() {
     let test = "chromium_without_any_setting_loads_what_is_allowed_and_nothing_else";
     if tool("chromium").is_none() {
@@ -397,8 +462,6 @@ async fn chromium_without_any_setting_loads_what_is_allowed_and_nothing_else() {
         site.set("dns", "private_names = [\"test\"]");
     });
     let Some(town) = town.await else { return };
-    run("nft 'add table ip names; add chain ip names divert { type nat hook prerouting priority dstnat - 1; };
-        add rule ip names divert iifname \"eth-c\" udp dport 53 redirect to :5300'");
     // A browser gives up on a page when an address of its machine comes into use meanwhile.
     eventually("settled addresses", async || {
         let tentative = town.lab.client.say("ip", &["-6", "addr", "show", "tentative"]).await;

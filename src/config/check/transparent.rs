@@ -1,5 +1,7 @@
 //! `[transparent]`: connections that the network brings here.
 
+use std::net::SocketAddr;
+
 use super::super::{Config, Divert, OriginMismatch, Transparent};
 use super::{At, Check, Texts, WrittenTransparent, default, value_or};
 
@@ -55,6 +57,38 @@ impl Check<'_> {
     }
 }
 
+impl Config {
+    /// What clients of the transparent doors can say that passes beside them unseen, for want of a door of that family: a
+    /// sentence each.
+    pub fn past_the_doors(&self) -> Vec<String> {
+        let listen = &self.listen;
+        let has = |doors: &[SocketAddr], v4: bool| doors.iter().any(|door| door.is_ipv4() == v4);
+        let doors = [&listen.transparent_http, &listen.transparent_tls];
+        if doors.iter().all(|doors| doors.is_empty()) {
+            return Vec::new();
+        }
+        let mut gaps = Vec::new();
+        for (v4, family) in [(true, "IPv4"), (false, "IPv6")] {
+            match doors.map(|doors| has(doors, v4)) {
+                [_, true] => {}
+                [true, false] => gaps.push(format!(
+                    "`[listen] transparent_tls` has no door for {family}: all that clients say over {family} but to TCP port 80 \
+                     passes unfiltered and unwritten"
+                )),
+                [false, false] => gaps.push(format!(
+                    "no transparent door is for {family}: what clients say over {family} passes unfiltered and unwritten"
+                )),
+            }
+            if !has(&listen.dns, v4) && has(&listen.dns, !v4) {
+                gaps.push(format!(
+                    "`[listen] dns` has no door for {family}: names that clients ask over {family} by UDP are answered elsewhere"
+                ));
+            }
+        }
+        gaps
+    }
+}
+
 pub(super) fn notes(config: &Config, note: &mut impl FnMut(&str, &str)) {
     let mut doors = config.listen.transparent_http.iter().chain(&config.listen.transparent_tls).peekable();
     let datagrams = &config.listen.transparent_udp;
@@ -71,6 +105,13 @@ pub(super) fn notes(config: &Config, note: &mut impl FnMut(&str, &str)) {
         note(
             "a transparent door is on loopback: the network brings nobody there",
             "as in [\"0.0.0.0:3129\", \"[::]:3129\"]",
+        );
+    }
+    for gap in config.past_the_doors() {
+        note(
+            &gap,
+            "open the missing doors, as in [\"0.0.0.0:3130\", \"[::]:3130\"]; or let the router forward none of it, if the \
+             school does without",
         );
     }
     if config.parent.is_some() && !datagrams.is_empty() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ::http::HeaderMap;
 
-use crate::access::{Access, Ending, Flags};
+use crate::access::{Access, Ending};
 use crate::detect::Signature;
 use crate::listen::DivertedDoor;
 use crate::metrics::METRICS;
@@ -52,7 +52,8 @@ impl Attempt {
 
     /// The answer of policy to what the first datagrams say.
     pub fn judge(&mut self, signature: &Signature) -> Verdict<Judgement> {
-        transparent::learn(&mut self.access, signature);
+        let ech = self.connection.gateway.ech_of(&self.snapshot, signature);
+        transparent::learn(&mut self.access, signature, ech);
         if let Some(fault) = signature.fault.filter(|fault| fault.may_hide_a_name()) {
             tracing::debug!(host = %self.access.target.host, %fault, "a flow of datagrams may hide a name");
             return Err(Box::new(self.reply().hidden_name(&self.access)));
@@ -79,13 +80,12 @@ impl Attempt {
     pub async fn pass(
         mut self,
         first: Judgement,
-        signature: Signature,
         relay: Arc<DatagramRelay>,
         (ends, door, farewell): (Ends, Arc<DivertedDoor>, Option<Vec<u8>>),
     ) {
         let say_farewell = || farewell.as_ref().is_some_and(|farewell| ends.say(&door, farewell));
         // What comes before the relay is large and short, and has its memory apart.
-        let reached = Box::pin(self.reach(first, &signature)).await;
+        let reached = Box::pin(self.reach(first)).await;
         let Some((origin, permit, mut intents)) = reached else {
             relay.end(RelayEnd::Complete, true);
             say_farewell();
@@ -110,11 +110,7 @@ impl Attempt {
     }
 
     /// `None`: it has ended, and its rows are written.
-    async fn reach(
-        &mut self,
-        first: Judgement,
-        signature: &Signature,
-    ) -> Option<(OriginDatagrams, RelayPermit, Intents)> {
+    async fn reach(&mut self, first: Judgement) -> Option<(OriginDatagrams, RelayPermit, Intents)> {
         let found = match way::find(&self.connection, &self.snapshot, &mut self.access).await {
             Ok(way) => self.judge_flow(way, &first),
             Err(no_way) => Err(no_way),
@@ -130,10 +126,7 @@ impl Attempt {
                 return None;
             }
         };
-        if signature.ech.is_some() {
-            intents.connection.flow.amend(|record| record.flags.insert(Flags::ECH));
-            intents.access.amend(|record| record.flags.insert(Flags::ECH));
-        }
+        intents.tell_of_first_bytes(&self.access.target);
         match dial(way, &intents).await {
             Ok(origin) => Some((origin, permit, intents)),
             Err(no_way) => {

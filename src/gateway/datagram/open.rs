@@ -66,8 +66,9 @@ impl Open {
             return false;
         }
         let mut access = self.access.clone();
-        transparent::learn(&mut access, &signature);
-        let refused = judge::connection(&gateway.snapshot.load(), &access).is_err();
+        let snapshot = gateway.snapshot.load();
+        transparent::learn(&mut access, &signature, gateway.ech_of(&snapshot, &signature));
+        let refused = judge::connection(&snapshot, &access).is_err();
         if !refused {
             self.judged |= bit(signature.protocol);
         }

@@ -215,11 +215,11 @@ impl FlowTable {
             Ok(judgement) => {
                 let relay = Arc::new(DatagramRelay::default());
                 hand_all(&relay, &datagrams);
-                let watch = Watch::new(signature.clone(), detector);
+                let watch = Watch::new(signature, detector);
                 let open = Open::new(relay.clone(), attempt.access.clone(), watch);
                 let farewell = datagrams.first().and_then(|first| detect::quic_refusal(first));
                 let way = (ends, self.door.clone(), farewell);
-                tasks::spawn("flow of datagrams", attempt.pass(judgement, signature, relay, way));
+                tasks::spawn("flow of datagrams", attempt.pass(judgement, relay, way));
                 Stage::Open(Box::new(open))
             }
         };

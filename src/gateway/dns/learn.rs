@@ -189,6 +189,7 @@ impl Gateway {
         let read = asked.map(|wire| rewrite(&wire, rewriting, is_public));
         match read {
             Ok(Ok(stored)) => {
+                self.names.ech.remember(&stored.ech, stored.ttl, Instant::now());
                 if stored.blocked {
                     tracing::debug!("an answer from outside led into a private network");
                 }

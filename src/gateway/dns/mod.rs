@@ -18,9 +18,11 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::time::Instant;
 
 use super::{Gateway, Snapshot};
-use crate::access::{Access, Host, HostName, HostSource};
+use crate::access::{Access, Ech, Host, HostName, HostSource};
 use crate::config::Config;
-use crate::dns::{Cache, Given, SafeNames};
+use crate::detect::{self, Signature};
+use crate::dns::{Cache, EchKeys, Given, SafeNames};
+use crate::metrics::METRICS;
 use crate::origin::{NameServers, system_servers};
 
 pub use answer::{Asker, Reply};
@@ -35,6 +37,7 @@ const CLIENTS_MAX: usize = 65_536;
 pub struct NameGuard {
     cache: Cache,
     given: Given,
+    ech: EchKeys,
     safe: SafeNames,
     servers: NameServers,
     /// Those that are asked for all names but the school's own.
@@ -58,6 +61,7 @@ impl NameGuard {
         NameGuard {
             cache: Cache::new(if is_on { config.dns.cache_entries } else { 0 }),
             given: Given::default(),
+            ech: EchKeys::default(),
             safe: SafeNames::default(),
             servers: NameServers::default(),
             upstream,
@@ -75,6 +79,7 @@ impl NameGuard {
 
     pub fn keep_house(&self) {
         self.given.forget_old(Instant::now());
+        self.ech.forget_old(Instant::now());
         self.refusals.forget_old();
         self.rate.retain_recent();
     }
@@ -99,6 +104,21 @@ impl Gateway {
         if self.name_given(access.client.address, address).is_some() {
             access.target.host_source = HostSource::Dns;
         }
+    }
+
+    /// Whether the keys of a client's encrypted ClientHello are known: our DNS saw them, or who decrypts it is known by name.
+    pub(super) fn ech_of(&self, snapshot: &Snapshot, signature: &Signature) -> Option<Ech> {
+        let extension = signature.ech?;
+        let is_real = match (extension, &signature.sni) {
+            (detect::Ech::Outer { config_id }, Some(outer)) => {
+                snapshot.rules.is_ech_public_name(outer) || self.names.ech.knows(config_id, outer, Instant::now())
+            }
+            (detect::Ech::Outer { .. }, None) | (detect::Ech::Inner, _) => false,
+        };
+        if is_real {
+            METRICS.ech_real.add(1);
+        }
+        Some(if is_real { Ech::Real } else { Ech::Unknown })
     }
 
     /// The name under which our DNS gave `address` to `client`, if it did; the latest of several.

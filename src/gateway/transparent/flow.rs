@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ::http::HeaderMap;
 use tokio::net::TcpStream;
 
-use crate::access::{Access, Carrier, Ending, Flags, Protocol};
+use crate::access::{Access, Carrier, Ending, Protocol};
 use crate::detect::{Detected, Signature};
 use crate::metrics::METRICS;
 use crate::relay::Side;
@@ -63,7 +63,7 @@ impl Flow {
         };
         let judged = self.access.target.address;
         let mut dialled = self.dial(way, judgement).await?;
-        self.tell_of_ech(signature, &dialled.intents);
+        dialled.intents.tell_of_first_bytes(&self.access.target);
         // Another address answered than the one that was judged.
         let permit =
             if self.access.target.address == judged { Some(permit) } else { self.judge_flow(&mut dialled, signature) };
@@ -119,7 +119,7 @@ impl Flow {
             return None;
         }
         self.learn(&detected.signature);
-        self.tell_of_ech(&detected.signature, &dialled.intents);
+        dialled.intents.tell_of_first_bytes(&self.access.target);
         let permit = match self.hidden_name(&detected.signature) {
             Some(judgement) => {
                 self.note(&mut dialled, judgement);
@@ -168,20 +168,7 @@ impl Flow {
     }
 
     fn learn(&mut self, signature: &Signature) {
-        learn(&mut self.access, signature);
-    }
-
-    fn tell_of_ech(&self, signature: &Signature, intents: &Intents) {
-        let (protocol, ech) = (signature.protocol, signature.ech.is_some());
-        intents.connection.flow.amend(|record| {
-            record.protocol = protocol;
-            if ech {
-                record.flags.insert(Flags::ECH);
-            }
-        });
-        if ech {
-            intents.access.amend(|record| record.flags.insert(Flags::ECH));
-        }
+        learn(&mut self.access, signature, self.connection.gateway.ech_of(&self.snapshot, signature));
     }
 
     /// Whether the client has asked too much, and was told so by a reset. Help-lines pass in every mode.

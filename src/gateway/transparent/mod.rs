@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::access::{Access, Carrier, Host, HostSource, Target, Visit};
+use crate::access::{Access, Carrier, Ech, Host, HostSource, Target, Visit};
 use crate::config::Limits;
 use crate::detect::{self, Detected, Signature};
 use crate::tasks;
@@ -91,9 +91,9 @@ pub fn access_by_address(connection: &ClientConnection, snapshot: &Snapshot) -> 
 }
 
 /// Writes what the first bytes say into an access.
-pub fn learn(access: &mut Access, signature: &Signature) {
+pub fn learn(access: &mut Access, signature: &Signature, ech: Option<Ech>) {
     let target = &mut access.target;
-    target.protocol = signature.protocol;
+    (target.protocol, target.ech) = (signature.protocol, ech);
     if let Some(sni) = &signature.sni {
         target.host = Host::Name(sni.clone());
         target.host_source = HostSource::Sni;

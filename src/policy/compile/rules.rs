@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Compiler;
-use crate::access::{CategoryName, Host, HostName, HostSource, ListName, RuleName, Scheme};
+use crate::access::{CategoryName, Ech, Host, HostName, HostSource, ListName, RuleName, Scheme};
 use crate::config::network;
 use crate::config::suggest::did_you_mean;
 use crate::config::written::At;
@@ -13,8 +13,8 @@ use crate::policy::judge::{DEFAULT_RULE, MAX_RULES};
 use crate::policy::labels::{Category, RuleSummary};
 use crate::policy::protocols::{every_protocol, protocol_words, protocols_of};
 use crate::policy::rule::{
-    AddressEntry, HostEntry, MAX_GROUPS, Place, Protected, Rule, Set, UrlEntry, Verdict, What, When, host_source_index,
-    scheme_index,
+    AddressEntry, HostEntry, MAX_GROUPS, Place, Protected, Rule, Set, UrlEntry, Verdict, What, When, ech_index,
+    host_source_index, scheme_index,
 };
 use crate::policy::target::target_of_url;
 use crate::policy::written::{Texts, WrittenPorts, WrittenRule};
@@ -192,6 +192,7 @@ impl Compiler<'_> {
             &w.protocols,
             &w.schemes,
             &w.host_sources,
+            &w.ech,
         ]);
         what.ports = w
             .ports
@@ -205,9 +206,11 @@ impl Compiler<'_> {
         what.protocols = self.protocols(&w.protocols);
         what.schemes = self.schemes(&w.schemes);
         what.host_sources = self.host_sources(&w.host_sources);
+        what.ech = self.words(&w.ech, "encrypted ClientHello", Ech::ALL, |ech| (ech.as_str(), ech_index(ech)));
         let names = [&w.categories, &w.lists, &w.hosts, &w.urls, &w.addresses, &w.look_alikes_of];
         let names = names.iter().any(|kind| kind.is_some());
-        let narrowed = w.ports.is_some() || w.protocols.is_some() || w.schemes.is_some() || w.host_sources.is_some();
+        let narrowed = [&w.protocols, &w.schemes, &w.host_sources, &w.ech].iter().any(|kind| kind.is_some());
+        let narrowed = narrowed || w.ports.is_some();
         match (what.all, names) {
             (true, true) => {
                 self.document.problem(
@@ -220,7 +223,7 @@ impl Compiler<'_> {
             (false, false) => self.document.problem(
                 at,
                 "this rule does not say what it is about",
-                "categories, lists, hosts, urls, addresses, look_alikes_of, ports, protocols, host_sources, or all = true",
+                "categories, lists, hosts, urls, addresses, look_alikes_of, ports, protocols, host_sources, ech, or all = true",
             ),
             _ => {}
         }
@@ -335,7 +338,7 @@ impl Compiler<'_> {
         Place { text: text.value.as_str().into(), line: self.document.line_of(text.span.start) }
     }
 
-    fn repeated(&mut self, kinds: [&Option<At<Texts>>; 9]) {
+    fn repeated(&mut self, kinds: [&Option<At<Texts>>; 10]) {
         for at in kinds.into_iter().flatten() {
             if at.value.is_empty() {
                 self.document.problem(&at.span, "an empty array", "leave the key out, or name something");

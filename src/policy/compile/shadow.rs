@@ -29,6 +29,7 @@ fn shadows(earlier: &Rule, later: &Rule) -> bool {
         && earlier.what.protocols.covers(later.what.protocols)
         && earlier.what.schemes.covers(later.what.schemes)
         && earlier.what.host_sources.covers(later.what.host_sources)
+        && earlier.what.ech.covers(later.what.ech)
         && covers_ports(&earlier.what, &later.what)
         && (earlier.what.all || (!later.what.all && covers_names(earlier, later)))
 }

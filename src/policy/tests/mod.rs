@@ -2,6 +2,7 @@
 
 mod broken;
 mod decisions;
+mod ech;
 mod expectations;
 mod inspection;
 mod names;

@@ -5,7 +5,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ecluse::dns::{Question, Rcode, Rewriting, Transport, Variant, rewrite, say, spelt_at_random};
+use ecluse::access::HostName;
+use ecluse::dns::{Question, Rcode, Rewriting, Transport, Variant, ech_configs, rewrite, say, spelt_at_random};
 use hickory_proto::op::Message;
 use hickory_proto::rr::RData;
 use hickory_proto::rr::rdata::svcb::{Alpn, SvcParamKey, SvcParamValue};
@@ -16,7 +17,17 @@ const ASKED: &[u8] = b"\x12\x34\x01\x00\0\x01\0\0\0\0\0\x01\x01a\x02fr\0\0\x41\0
 fuzz_target!(|bytes: &[u8]| {
     asked(bytes);
     answered(bytes);
+    keys(bytes);
 });
+
+/// A list of keys is cut at its bound, names hosts, and says the same again.
+fn keys(bytes: &[u8]) {
+    let configs = ech_configs(bytes);
+    assert!(configs.len() <= 16 && configs == ech_configs(bytes));
+    for config in configs {
+        assert_eq!(HostName::parse(config.public_name.as_str()).as_ref(), Ok(&config.public_name));
+    }
+}
 
 fn asked(bytes: &[u8]) {
     let Ok(question) = Question::parse(bytes) else { return };
@@ -32,7 +43,7 @@ fn asked(bytes: &[u8]) {
 fn answered(bytes: &[u8]) {
     let is_public = |address: IpAddr| !address.is_loopback();
     let Ok(stored) = rewrite(bytes, Rewriting { without_h3: true, private: false }, is_public) else { return };
-    assert!(stored.addresses.iter().all(|address| is_public(*address)));
+    assert!(stored.addresses.iter().all(|address| is_public(*address)) && stored.ech.len() <= 32);
     // The answer's own question, as who asked it wrote it.
     let mut query = bytes.to_vec();
     query[2..12].copy_from_slice(&ASKED[2..12]);

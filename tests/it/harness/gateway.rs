@@ -56,7 +56,7 @@ impl Gateway {
             command = cli::limited(&command, descriptors);
         }
         if let Some(socket) = &site.handed {
-            command = cli::handed(&command, socket.try_clone().expect("a descriptor").into());
+            command = cli::handed(&command, socket.try_clone().expect("a descriptor"));
         }
         let mut gateway = Gateway::spawn_command(command, Some(&config), &site.state(), site.proxy());
         gateway.proxy_v6 = site.proxy_v6();

@@ -11,6 +11,7 @@ pub mod dig;
 pub mod dns;
 pub mod engine;
 pub mod gateway;
+pub mod heap;
 pub mod lab;
 pub mod mirror;
 pub mod origin;

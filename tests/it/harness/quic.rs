@@ -49,7 +49,10 @@ pub struct Client {
 
 impl Client {
     pub fn new(socket: UdpSocket, authority: &Authority) -> Self {
-        let mut tls = authority.client_config();
+        Client::with(socket, authority.client_config())
+    }
+
+    pub fn with(socket: UdpSocket, mut tls: tokio_rustls::rustls::ClientConfig) -> Self {
         tls.alpn_protocols = vec![ALPN.to_vec()];
         let crypto = QuicClientConfig::try_from(tls).expect("TLS 1.3");
         let mut config = ClientConfig::new(Arc::new(crypto));

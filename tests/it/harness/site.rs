@@ -1,7 +1,8 @@
 //! The files of one college: configuration, policy, people and lists, in a folder that goes with the test.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -168,7 +169,7 @@ pub struct Site {
     /// Tables of the configuration, as TOML text by table name; a test adds or replaces what it needs.
     pub tables: BTreeMap<String, String>,
     /// A socket that the gateway is handed, and then no capability.
-    pub handed: Option<UdpSocket>,
+    pub handed: Option<OwnedFd>,
     /// How many files the gateway may have open; `None`: as many as the test.
     pub descriptors: Option<u64>,
 }

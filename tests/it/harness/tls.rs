@@ -6,7 +6,9 @@ use std::sync::Arc;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
+use tokio_rustls::rustls::client::{EchConfig, EchMode};
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
+use tokio_rustls::rustls::crypto::aws_lc_rs::hpke::ALL_SUPPORTED_SUITES;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
@@ -165,9 +167,43 @@ fn serving_config(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> ServerC
         .expect("a matching key")
 }
 
+/// An ECHConfigList of one key (RFC 9849 §4), which a client takes in earnest and nobody holds the other half of.
+pub fn ech_configs(id: u8, public_name: &str) -> Vec<u8> {
+    let vec16 = |content: &[u8]| [&(content.len() as u16).to_be_bytes(), content].concat();
+    // The base point of X25519: a key like any other.
+    let key = [&[9][..], &[0; 31]].concat();
+    // DHKEM(X25519, HKDF-SHA256) with HKDF-SHA256 and AES-128-GCM.
+    let (kem, suites) = ([0, 0x20], vec16(&[0, 1, 0, 1]));
+    let name = [&[64, public_name.len() as u8], public_name.as_bytes()].concat();
+    let contents = [&[id][..], &kem, &vec16(&key), &suites, &name, &vec16(&[])].concat();
+    vec16(&[&[0xfe, 0x0d][..], &vec16(&contents)].concat())
+}
+
+impl Authority {
+    /// A client that hides the names of its servers with the first key of an ECHConfigList.
+    pub fn hiding_config(&self, configs: &[u8]) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.clone()).expect("our own certificate");
+        let key = EchConfig::new(configs.to_vec().into(), ALL_SUPPORTED_SUITES).expect("a key that can be used");
+        ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_ech(EchMode::Enable(key))
+            .expect("TLS 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth()
+    }
+}
+
 /// The bytes of a real ClientHello for `name`, as the first flight of a browser's connection.
 pub fn client_hello(name: &str) -> Vec<u8> {
-    let config = Authority::new().client_config();
+    hello_of(Authority::new().client_config(), name)
+}
+
+/// The bytes of a real ClientHello that hides its name with the first key of an ECHConfigList.
+pub fn hiding_hello(configs: &[u8], name: &str) -> Vec<u8> {
+    hello_of(Authority::new().hiding_config(configs), name)
+}
+
+fn hello_of(config: ClientConfig, name: &str) -> Vec<u8> {
     let name = name.to_owned().try_into().expect("a server name");
     let mut connection = tokio_rustls::rustls::ClientConnection::new(Arc::new(config), name).expect("a connection");
     let mut bytes = Vec::new();
