@@ -48,8 +48,10 @@ impl Flags {
     pub const ORIGIN_MISMATCH: Flags = Flags(1 << 7);
     /// A rule wanted it opened, and it could not be.
     pub const NOT_INSPECTED: Flags = Flags(1 << 8);
+    /// A rule wanted it scanned, and it passed without a verdict; `finding` says why.
+    pub const NOT_SCANNED: Flags = Flags(1 << 9);
 
-    const WORDS: [(Flags, &str); 9] = [
+    const WORDS: [(Flags, &str); 10] = [
         (Flags::HELP_LINE, "help-line"),
         (Flags::BYPASS, "bypass"),
         (Flags::FAILED_OPEN, "failed-open"),
@@ -59,6 +61,7 @@ impl Flags {
         (Flags::ECH, "ech"),
         (Flags::ORIGIN_MISMATCH, "origin-mismatch"),
         (Flags::NOT_INSPECTED, "not-inspected"),
+        (Flags::NOT_SCANNED, "not-scanned"),
     ];
 
     pub fn contains(self, flag: Flags) -> bool {

@@ -17,6 +17,7 @@ use super::look_alikes::LookAlikes;
 use super::names::NameLimits;
 use super::people::People;
 use super::rule::{MAX_GROUPS, Rule, Verdict};
+use super::scanned::ScanPolicy;
 use super::schedule::{DAYS, MAX_SCHEDULES, Schedule, Timetable, parse_minute};
 use super::written::{WrittenCategory, WrittenGroup, WrittenPolicy, WrittenSchedule};
 use crate::access::{CategoryName, Client, GroupName, RuleName};
@@ -40,6 +41,7 @@ pub(super) struct Policy {
     pub hosts: HostIndex,
     pub look_alikes: LookAlikes,
     pub embeds: Embeds,
+    pub scan: ScanPolicy,
     pub expectations: Vec<Expectation>,
     group_index: HashMap<GroupName, usize>,
     /// Longest prefix first.
@@ -135,6 +137,7 @@ impl Compiler<'_> {
             timetable,
             hosts: HostIndex::new(&rules),
             look_alikes: self.look_alikes(&rules),
+            scan: ScanPolicy::compile(written.scan.map(|at| at.value).unwrap_or_default(), &mut self.document),
             embeds: Embeds::new(written.embeds.map(|at| at.value).unwrap_or_default(), &mut self.document),
             rules,
             summaries,

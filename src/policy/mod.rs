@@ -28,7 +28,9 @@
 //! 8. **Inspection** is a duty of a rule that allows, so the first rule that matches says whether TLS is opened. A rule with
 //!    `never-inspect` or `help-line` that covers one of the names shields it wherever in the file it stands, before or behind.
 //!    What is inside is judged anew, request by request, by the same rules.
-//! 9. Several schedules of one rule: any of the plain ones, and none of those with `!`.
+//! 9. **Scanning** (`scan`, `scan-uploads`) is a duty of a rule that allows; of several names, one is enough. Which types and
+//!    sizes are scanned the table `[scan]` says, for all rules.
+//! 10. Several schedules of one rule: any of the plain ones, and none of those with `!`.
 //!
 //! Who a client is: the groups that `people.csv` gives to its address; where it gives none, those whose networks hold the
 //! address; else the default group.
@@ -49,6 +51,7 @@ mod problem;
 mod protocols;
 mod rule;
 mod ruleset;
+mod scanned;
 mod schedule;
 mod target;
 mod written;
@@ -67,5 +70,6 @@ pub use labels::{Category, Group, Language, RuleSummary};
 pub use names::{NameLimits, Youtube};
 pub use people::People;
 pub use ruleset::{RefusedCategory, Ruleset};
+pub use scanned::ScanPolicy;
 pub use schedule::Hours;
 pub use target::{target_of_connect, target_of_url};

@@ -7,6 +7,7 @@
 
 mod harness;
 
+mod antivirus;
 mod authority;
 mod clickhouse;
 mod clients;
