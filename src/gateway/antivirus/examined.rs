@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 
@@ -23,9 +23,13 @@ const TAIL: usize = 64 * 1024;
 /// All bodies together may be held whole as long as they fit in here; then they stream from their first byte.
 const HOLD_ALL: usize = 64 * 1024 * 1024;
 
+/// A frame below this is joined with its neighbours, up to this.
+const SMALL: usize = 4 * 1024;
+const JOINED: usize = 16 * 1024;
+
 /// A body that was held whole, or comes from the task that examines it.
 pub enum Examined {
-    Whole { frames: VecDeque<Frame<Bytes>>, _share: Share },
+    Whole { frames: VecDeque<Frame<Bytes>>, hint: SizeHint, _share: Share },
     Streaming { pieces: mpsc::Receiver<Piece>, hint: SizeHint, ended: bool },
 }
 
@@ -60,13 +64,10 @@ impl Examined {
         }
     }
 
+    /// What the sender said of the whole: where that was nothing, trailers may follow.
     pub fn size_hint(&self) -> SizeHint {
         match self {
-            Examined::Whole { frames, .. } => {
-                let left = frames.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum();
-                SizeHint::with_exact(left)
-            }
-            Examined::Streaming { hint, .. } => hint.clone(),
+            Examined::Whole { hint, .. } | Examined::Streaming { hint, .. } => hint.clone(),
         }
     }
 }
@@ -102,59 +103,106 @@ pub enum NoBody {
     Broken(BodyError),
 }
 
+/// What was read of a body. Small pieces are joined: each has its price, and a sender may make as many as it likes.
+#[derive(Default)]
+struct Held {
+    frames: VecDeque<Frame<Bytes>>,
+    small: BytesMut,
+    size: usize,
+    share: Share,
+}
+
+impl Held {
+    /// One more frame. `false`: no more is to be held.
+    fn push(&mut self, frame: Frame<Bytes>) -> bool {
+        let data = match frame.into_data() {
+            Ok(data) => data,
+            Err(trailers) => {
+                self.join();
+                self.frames.push_back(trailers);
+                return true;
+            }
+        };
+        let has_room = self.share.grow(data.len());
+        self.size += data.len();
+        if data.len() < SMALL {
+            self.small.extend_from_slice(&data);
+        } else {
+            self.join();
+            self.frames.push_back(Frame::data(data));
+        }
+        if self.small.len() >= JOINED {
+            self.join();
+        }
+        has_room && self.size <= HOLD
+    }
+
+    fn join(&mut self) {
+        if !self.small.is_empty() {
+            self.frames.push_back(Frame::data(self.small.split().freeze()));
+        }
+    }
+}
+
 /// Reads a body until it is whole or too large to be held, and has it examined. What passes is told to `plan` at once where
 /// it was held, at the end where it streams.
 pub async fn examine(plan: Arc<Plan>, mut body: Paced) -> Result<Examined, NoBody> {
-    let hint = body.size_hint();
-    let (mut held, mut size, mut share) = (VecDeque::new(), 0, Share::default());
+    let (hint, mut held) = (body.size_hint(), Held::default());
     let is_whole = loop {
         match poll_fn(|cx| body.poll_frame(cx)).await {
             None => break true,
             Some(Err(error)) => return Err(NoBody::Broken(error)),
             Some(Ok(frame)) => {
-                let bytes = frame.data_ref().map_or(0, Bytes::len);
-                let has_room = share.grow(bytes);
-                size += bytes;
-                held.push_back(frame);
-                if size > HOLD || !has_room {
+                if !held.push(frame) {
                     break false;
                 }
             }
         }
     };
-    if is_whole {
-        let verdict = examine_whole(&plan, &held).await;
-        let passed = plan.settle(verdict).map_err(NoBody::Refused)?;
-        plan.passed(&passed);
-        return Ok(Examined::Whole { frames: held, _share: share });
-    }
-    let examination = match plan.begin().await {
-        Ok(Ok(examination)) => Some(Box::new(examination)),
+    held.join();
+    let Held { frames, size, share, .. } = held;
+    // Nothing of it has been passed on: a page can still say what is found so far.
+    let examination = match examine_held(&plan, &frames, is_whole).await {
+        Ok(Known::NotYet(examination)) => Some(examination),
         other => {
-            // Nothing of it has been passed on: a page can still say why.
-            let verdict = other.and_then(|begun| begun.map_or_else(Ok, |_| Err(Fault::HungUp)));
+            let verdict = other.and_then(|known| match known {
+                Known::Verdict(verdict) => Ok(verdict),
+                Known::NotYet(_) => Err(Fault::HungUp),
+            });
             let passed = plan.settle(verdict).map_err(NoBody::Refused)?;
             plan.passed(&passed);
             None
         }
     };
+    if is_whole {
+        return Ok(Examined::Whole { frames, hint, _share: share });
+    }
     let (to, pieces) = mpsc::channel(1);
-    let streaming = Streaming { plan, body, examination, held: VecDeque::new(), size: 0, to };
-    tasks::spawn("examination", streaming.run(held, share));
+    let streaming = Streaming { plan, body, examination, held: frames, size, to };
+    tasks::spawn("examination", streaming.run(share));
     Ok(Examined::Streaming { pieces, hint, ended: false })
 }
 
-async fn examine_whole(plan: &Plan, held: &VecDeque<Frame<Bytes>>) -> Result<Verdict, Fault> {
+/// How far an examination has come.
+enum Known {
+    Verdict(Verdict),
+    NotYet(Box<Examination>),
+}
+
+async fn examine_held(plan: &Plan, held: &VecDeque<Frame<Bytes>>, is_whole: bool) -> Result<Known, Fault> {
     let mut examination = match plan.begin().await? {
         Ok(examination) => examination,
-        Err(verdict) => return Ok(verdict),
+        Err(verdict) => return Ok(Known::Verdict(verdict)),
     };
     for data in held.iter().filter_map(Frame::data_ref) {
         if let Some(verdict) = examination.take(data).await? {
-            return Ok(verdict);
+            return Ok(Known::Verdict(verdict));
         }
     }
-    examination.finish().await
+    match is_whole {
+        true => examination.finish().await.map(Known::Verdict),
+        false => Ok(Known::NotYet(Box::new(examination))),
+    }
 }
 
 /// A body too large to be held, in a task of its own.
@@ -170,17 +218,15 @@ struct Streaming {
 }
 
 impl Streaming {
-    async fn run(mut self, begun: VecDeque<Frame<Bytes>>, share: Share) {
-        if let Err(broken) = self.through(begun, share).await {
+    async fn run(mut self, share: Share) {
+        if let Err(broken) = self.through(share).await {
             // Whoever was to hear of it may have left.
             let _ = self.to.send(Piece::Broken(broken)).await;
         }
     }
 
-    async fn through(&mut self, begun: VecDeque<Frame<Bytes>>, share: Share) -> Result<(), BodyError> {
-        for frame in begun {
-            self.take(frame).await?;
-        }
+    async fn through(&mut self, share: Share) -> Result<(), BodyError> {
+        self.hand_on_what_may_go().await?;
         drop(share);
         while let Some(frame) = poll_fn(|cx| self.body.poll_frame(cx)).await {
             self.take(frame?).await?;
@@ -195,7 +241,7 @@ impl Streaming {
         Ok(())
     }
 
-    /// Examines one more frame, and hands on what may go.
+    /// Examines one more frame.
     async fn take(&mut self, frame: Frame<Bytes>) -> Result<(), BodyError> {
         if let (Some(data), Some(examination)) = (frame.data_ref(), &mut self.examination) {
             match examination.take(data).await {
@@ -206,6 +252,10 @@ impl Streaming {
         }
         self.size += frame.data_ref().map_or(0, Bytes::len);
         self.held.push_back(frame);
+        self.hand_on_what_may_go().await
+    }
+
+    async fn hand_on_what_may_go(&mut self) -> Result<(), BodyError> {
         let keep = if self.examination.is_some() { TAIL } else { 0 };
         // The last one waits in any case: it is to be told from the others.
         while self.held.len() > 1 {

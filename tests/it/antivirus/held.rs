@@ -5,6 +5,8 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use super::shelf::Item;
 use super::{SCAN, Scanned};
 use crate::harness::clamd::{EICAR_NAME, eicar};
@@ -12,6 +14,7 @@ use crate::harness::cli::{has_flag, number, text};
 
 use crate::harness::origin::Origin;
 use crate::harness::site::PUPIL;
+use crate::harness::soon;
 use crate::inspection::{INSPECT, Opened};
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -59,10 +62,10 @@ async fn what_is_clean_comes_byte_for_byte_with_its_head_and_trailers() {
     let (_, asked, _) = scanned.shelf.asked().remove(0);
     assert!(!asked.contains_key("range"));
     assert_eq!(asked["accept-encoding"], "gzip");
-    // Its length not said, and with a trailer; on the same connection.
+    // Its length not said; on the same connection.
     let coded = gzip(&bytes);
     let item = Item::of(coded[..1000].to_vec()).then(coded[1000..].to_vec()).coded("gzip").chunked();
-    let url = scanned.shelf.put("/chunked", item.trailer("x-sum", "42"));
+    let url = scanned.shelf.put("/chunked", item);
     pupil
         .line
         .say(format!("GET {url} HTTP/1.1\r\nHost: files.test:{}\r\nTE: trailers\r\n\r\n", scanned.shelf.port))
@@ -131,4 +134,31 @@ async fn over_tls_that_is_opened_the_page_names_it_too_and_the_bank_stays_closed
     let bank = opened.school.gateway.row("bank.test").await;
     assert_eq!((text(&bank, "action"), text(&bank, "finding")), ("tunnel", ""));
     assert!(!has_flag(&bank, "not-scanned"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trailers_come_behind_a_body_that_was_held_and_behind_one_that_was_not() {
+    let Some(scanned) = Scanned::open().await else { return };
+    for size in [5, 2_000_000] {
+        let chunks = format!("{size:x}\r\n{}\r\n0\r\nX-Sum: 42\r\n\r\n", "a".repeat(size));
+        let reply = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n{chunks}");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        ecluse::tasks::spawn("origin", async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head).await;
+            let _ = stream.write_all(reply.as_bytes()).await;
+            let _ = stream.read(&mut head).await;
+        });
+        let mut pupil = scanned.school.pupil().await;
+        let host = format!("files.test:{port}");
+        let head = format!("GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\nTE: trailers\r\nConnection: close\r\n\r\n");
+        pupil.line.say(head).await;
+        let mut heard = Vec::new();
+        soon("the end", pupil.line.stream.read_to_end(&mut heard)).await.unwrap();
+        let heard = String::from_utf8(heard).unwrap();
+        assert!(heard.to_ascii_lowercase().ends_with("\r\n0\r\nx-sum: 42\r\n\r\n"), "{}", &heard[heard.len() - 60..]);
+        assert!((size..size + 100).contains(&heard.matches('a').count()), "{size}");
+    }
 }

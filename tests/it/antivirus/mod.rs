@@ -3,6 +3,7 @@
 mod bombs;
 mod held;
 mod icap;
+mod rules;
 mod settings;
 mod shelf;
 mod streaming;

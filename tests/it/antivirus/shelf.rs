@@ -25,7 +25,6 @@ pub struct Item {
     pieces: Vec<Bytes>,
     /// Its length is not said.
     chunked: bool,
-    trailers: Vec<(&'static str, String)>,
     /// Endlessly the same piece, so many times.
     repeat: usize,
 }
@@ -60,11 +59,6 @@ impl Item {
 
     pub fn chunked(self) -> Self {
         Item { chunked: true, ..self }
-    }
-
-    pub fn trailer(mut self, name: &'static str, value: &str) -> Self {
-        self.trailers.push((name, value.to_owned()));
-        self
     }
 
     fn length(&self) -> usize {
@@ -137,24 +131,12 @@ impl Shelf {
         if !item.chunked {
             response = response.header("content-length", length);
         }
-        if !item.trailers.is_empty() {
-            let names: Vec<&str> = item.trailers.iter().map(|(name, _)| *name).collect();
-            response = response.header("trailer", names.join(", "));
-        }
         ecluse::tasks::spawn("shelf item", async move {
             let first = item.pieces.first().cloned().into_iter().cycle().take(item.repeat);
             for piece in first.chain(item.pieces.iter().skip(1).cloned()) {
                 if to.send(Frame::data(piece)).await.is_err() {
                     return;
                 }
-            }
-            let trailers: http::HeaderMap = item
-                .trailers
-                .iter()
-                .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().expect("a value")))
-                .collect();
-            if !trailers.is_empty() {
-                let _ = to.send(Frame::trailers(trailers)).await;
             }
         });
         response.body(Frames(from).boxed()).expect("a response")
