@@ -47,7 +47,7 @@ fn main() {
         };
         let began = Instant::now();
         let stamp: Option<NoStamp> = None;
-        let written = runtime.block_on(write(&store, &store, order, &signer, &package, stamp)).unwrap();
+        let written = runtime.block_on(write(&store, order, &signer, &package, stamp)).unwrap();
         println!("export   complete={complete}: {:.2?}", began.elapsed());
         assert_eq!((written.rows, written.proven), (ROWS as u64, ROWS as u64));
         for _ in 0..3 {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::disk::{Disk, LocalDisk, write_aside};
 use super::frame::{self, Key, Kind, Seed};
 use super::header::{HEADER_MAX, Header};
+use super::inspect::{SegmentPlace, inspect};
 use super::owner::Owner;
 use crate::access::encoding::Canonical;
 use crate::access::{GapRow, Row, Stream, Timestamp};
@@ -17,8 +18,10 @@ use crate::store::BatchToken;
 
 /// Why something is set aside: which folder it goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Aside {
+pub enum Aside {
+    /// The store refused it for good.
     Poison,
+    /// Its dates cannot be right.
     Quarantine,
 }
 
@@ -35,7 +38,7 @@ impl Aside {
     /// Files there, and the rows in them, as their names say.
     pub(super) fn count(self, disk: &dyn Disk, spool: &Path) -> (u64, u64) {
         let names = disk.names(&self.folder(spool)).unwrap_or_default();
-        let rows: Vec<u64> = names.iter().filter_map(|name| Some(parse(name)?.1)).collect();
+        let rows: Vec<u64> = names.iter().filter_map(|name| Some(parse(name)?.rows)).collect();
         (rows.len() as u64, rows.iter().sum())
     }
 
@@ -70,12 +73,80 @@ impl Aside {
     }
 }
 
-/// Stream and rows of a file's name.
-fn parse(name: &str) -> Option<(Stream, u64)> {
+/// What a file's name tells.
+#[derive(Debug, Clone, Copy)]
+struct Named {
+    lane: u64,
+    stream: Stream,
+    rows: u64,
+}
+
+fn parse(name: &str) -> Option<Named> {
     let words: Vec<&str> = name.strip_suffix(".seg")?.split('-').collect();
     match words[..] {
-        ["lane", _, stream, _, _, rows] => Some((stream.parse().ok()?, rows.parse().ok()?)),
+        ["lane", lane, stream, _, _, rows] => {
+            Some(Named { lane: lane.parse().ok()?, stream: stream.parse().ok()?, rows: rows.parse().ok()? })
+        }
         _ => None,
+    }
+}
+
+/// A file of what was set aside.
+#[derive(Debug)]
+pub struct AsideFile {
+    pub path: PathBuf,
+    pub why: Aside,
+    named: Named,
+}
+
+/// What such a file holds.
+#[derive(Debug)]
+pub struct SetAside {
+    pub stream: Stream,
+    /// When it was set aside; `None`: the head of the file is damaged.
+    pub at: Option<Timestamp>,
+    pub rows: Vec<Row>,
+    pub gaps: Vec<GapRow>,
+    /// What of the file cannot be read.
+    pub problems: Vec<String>,
+}
+
+/// Everything that is set aside in a spool, in the order of the names.
+pub fn set_aside(spool: &Path) -> io::Result<Vec<AsideFile>> {
+    let mut files = Vec::new();
+    for why in Aside::ALL {
+        let folder = why.folder(spool);
+        let mut names = match LocalDisk.names(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            names => names?,
+        };
+        names.sort_unstable();
+        files.extend(names.iter().filter_map(|name| {
+            let named = parse(name)?;
+            Some(AsideFile { path: folder.join(name), why, named })
+        }));
+    }
+    Ok(files)
+}
+
+impl AsideFile {
+    pub fn read(&self) -> io::Result<SetAside> {
+        let Named { lane, stream, .. } = self.named;
+        let bytes = std::fs::read(&self.path)?;
+        let found = inspect(&bytes, SegmentPlace { stream, lane, segment: 0 });
+        let header = Header::read(&bytes).ok().map(|(header, _)| header);
+        let gap_row = |gap| {
+            let header = header.as_ref()?;
+            Some(GapRow { college: header.college.clone(), gateway: header.gateway.clone(), lane, stream, gap })
+        };
+        let gaps = found.gaps.into_iter().filter_map(gap_row).collect();
+        let at = header.as_ref().map(|header| header.opened);
+        Ok(SetAside { stream, at, rows: found.rows, gaps, problems: found.problems })
+    }
+
+    /// Deletes it: the store has everything of it now.
+    pub fn remove(&self) -> io::Result<()> {
+        LocalDisk.remove(&self.path)
     }
 }
 
@@ -98,7 +169,7 @@ pub fn purge(spool: &Path, first_kept: impl Fn(Stream) -> i32) -> io::Result<Vec
             names => names?,
         };
         for name in names {
-            let (path, Some((stream, rows))) = (folder.join(&name), parse(&name)) else { continue };
+            let (path, Some(Named { stream, rows, .. })) = (folder.join(&name), parse(&name)) else { continue };
             // One that does not say when it was made is for a person to look at.
             let Ok((header, _)) = Header::read(&disk.read(&path, 0, HEADER_MAX)?) else { continue };
             let day = header.opened.day();
@@ -135,7 +206,7 @@ const AHEAD: Duration = Duration::from_secs(2 * 86_400);
 
 impl Dates {
     /// Whether the store keeps a row that began at `start`, asked at `at`.
-    pub(super) fn keep(self, stream: Stream, start: Timestamp, at: Timestamp) -> bool {
+    pub fn keep(self, stream: Stream, start: Timestamp, at: Timestamp) -> bool {
         if !POSSIBLE.contains(&start) {
             return false;
         }
@@ -175,5 +246,33 @@ mod tests {
         }
         assert!(keep(now, "1970-01-01T00:01:00Z"), "a clock that is wrong itself");
         assert!(!keep("1970-01-01T00:00:05Z", "1970-01-01T00:01:00Z"));
+    }
+
+    #[test]
+    fn what_was_set_aside_is_read_back_whole_and_goes_when_it_is_removed() {
+        use crate::access::{CollegeCode, Gap, GatewayName};
+        use crate::store::suite::sample::{self, Dice};
+        let spool = tempfile::TempDir::new().unwrap();
+        assert!(set_aside(spool.path()).unwrap().is_empty());
+        let college = CollegeCode::parse("0131234A").unwrap();
+        let at: Timestamp = "2026-12-01T00:00:00Z".parse().unwrap();
+        let owner = Owner { college: college.clone(), gateway: GatewayName::parse("gw-1").unwrap(), since: at };
+        for (why, stream) in [(Aside::Poison, Stream::Accesses), (Aside::Quarantine, Stream::Connections)] {
+            let mut rows = sample::rows(&mut Dice::seeded(9), stream, 12);
+            for row in &mut rows {
+                sample::set_key(row, crate::access::RowKey { college: college.clone(), ..row.key().clone() });
+            }
+            let gap = Gap { since: at, until: at, count: 3, segment: 7, cause: "a test".into() };
+            let gap = GapRow { college: college.clone(), gateway: owner.gateway.clone(), lane: 1, stream, gap };
+            let token = BatchToken { gateway: owner.gateway.clone(), lane: 1, stream, first: 1, last: 4 };
+            why.put(&LocalDisk, spool.path(), &token, &owner, at, (&rows, std::slice::from_ref(&gap))).unwrap();
+            let files = set_aside(spool.path()).unwrap();
+            let [file] = &files[..] else { panic!("{files:?}") };
+            let found = file.read().unwrap();
+            assert_eq!((file.why, found.stream, found.at), (why, stream, Some(at)));
+            assert_eq!((found.rows, found.gaps, found.problems), (rows, vec![gap], vec![]));
+            file.remove().unwrap();
+        }
+        assert!(set_aside(spool.path()).unwrap().is_empty());
     }
 }

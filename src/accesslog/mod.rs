@@ -165,7 +165,7 @@ mod stream;
 mod told;
 mod writer;
 
-pub use aside::{Dates, Expired, purge as purge_set_aside};
+pub use aside::{Aside, AsideFile, Dates, Expired, SetAside, purge as purge_set_aside, set_aside};
 pub use error::{AppendError, OpenError, ShipError};
 pub use kept::{Kept, acknowledged};
 pub use log::{AccessLog, OpenAccess, OpenConnection, PromisedConnection};

@@ -28,7 +28,7 @@ use crate::access::{CollegeCode, GatewayName, PersonName, Pseudonym, Timestamp};
 use crate::audit::trail::{self, Asker};
 use crate::audit::{Filters, Pending, Who, missing};
 use crate::clock::Clock;
-use crate::store::{AnyStore, Embedded, Filter, ReadError, RecordStore};
+use crate::store::{AnyStore, Filter, ReadError, RecordStore};
 use output::Format;
 
 /// Ask the access log. Every question is written to the trail of consultations first.
@@ -147,8 +147,6 @@ pub struct Places {
 /// What exports are signed and stamped with.
 #[derive(Clone)]
 pub struct Exports {
-    /// Where the proofs of the rows are.
-    pub proofs: Embedded,
     /// Where the gateway's key is made, if none is configured.
     pub folder: PathBuf,
     pub key_file: Option<PathBuf>,

@@ -81,12 +81,12 @@ const ALARMS: [(&str, &str); 2] = [
     (
         "quarantined_rows",
         "rows bear dates that cannot be right and are in quarantine, not in the store\n  \
-         help: set the clock of this machine (timedatectl); the rows are in the journal's folder `quarantine`",
+         help: set the clock of this machine (timedatectl); then `ecluse store set-aside --send`; the rows are in the journal's folder `quarantine`",
     ),
     (
         "poison_batches",
         "batches were refused by the store for good and are set aside\n  \
-         help: the gateway's messages say why (journalctl -u ecluse); the rows are in the journal's folder `poison`",
+         help: the gateway's messages say why (journalctl -u ecluse); then `ecluse store set-aside --send`; the rows are in the journal's folder `poison`",
     ),
 ];
 

@@ -4,6 +4,7 @@ mod accounts;
 mod hold;
 mod purge;
 mod reconcile;
+mod set_aside;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -32,10 +33,14 @@ enum StoreCommand {
     Reader(accounts::ReaderArgs),
     /// Compare this gateway's journal with what the server has, and send again what is missing
     Reconcile(reconcile::ReconcileArgs),
+    /// Show the rows that were set aside because the store refused them or their dates cannot be right; send them again
+    SetAside(set_aside::SetAsideArgs),
     /// Delete what is past its duration, and certify it in the trail
     Purge(purge::PurgeArgs),
-    /// Copy rows out of retention's reach for a case
+    /// Copy rows out of retention's reach for a case, with what proves them
     Hold(hold::HoldArgs),
+    /// Give the rows of a case out, as a package that proves itself
+    Held(hold::HeldArgs),
 }
 
 /// What is common to those that change the server.
@@ -69,8 +74,10 @@ pub fn run(args: StoreArgs, config: Option<&Path>, state: Option<&Path>) -> anyh
             StoreCommand::Admit(args) => accounts::admit(&args, &config).await,
             StoreCommand::Reader(args) => accounts::reader(&args, &config).await,
             StoreCommand::Reconcile(args) => return reconcile::run(&args, &config).await,
+            StoreCommand::SetAside(args) => return set_aside::run(&args, &config).await,
             StoreCommand::Purge(args) => purge::run(&args, &config).await,
             StoreCommand::Hold(args) => hold::run(&args, &config).await,
+            StoreCommand::Held(args) => hold::held(&args, &config).await,
         }
         .map(|()| ExitCode::SUCCESS)
     })

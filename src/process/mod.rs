@@ -25,7 +25,6 @@ use crate::gateway::control::ControlSocket;
 use crate::gateway::{Gateway, Snapshot};
 use crate::listen::{BindError, DatagramDoor, DivertedDoor, Inherited, Listener, ListenerKind};
 use crate::origin::{self, Resolver, ResolverError};
-use crate::store::{self, AnyStore, Embedded};
 use crate::tasks;
 
 pub use rules::RulesError;
@@ -193,15 +192,6 @@ fn journal_settings(config: &Config) -> Result<JournalSettings, UnsealError> {
     settings.max_bytes = config.journal.max_bytes;
     settings.on_full = config.journal.on_full;
     Ok(settings)
-}
-
-/// Where the proofs of rows go: beside the rows of an embedded store; beside the chains where the rows go to a server, which
-/// keeps none yet.
-pub fn proof_store(config: &Config, store: &AnyStore) -> Result<Embedded, store::embedded::OpenError> {
-    match store {
-        AnyStore::Embedded(store) => Ok(store.clone()),
-        AnyStore::ClickHouse(_) => Embedded::open(&config.paths.proofs),
-    }
 }
 
 /// The gateway's key and its chains of roots.

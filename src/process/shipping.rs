@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::accesslog::proof::{HandOn, Proofs};
 use crate::accesslog::{AccessLog, ShipSettings, ship};
 use crate::config::{Config, StoreKind};
-use crate::store::{AnyStore, Embedded};
+use crate::store::AnyStore;
 
 /// The shipper at work.
 pub struct Shipping {
@@ -30,13 +30,6 @@ pub fn start(config: &Config, log: &AccessLog, proofs: &Proofs) -> Shipping {
             return Shipping { stop, thread: None, store: None };
         }
     };
-    let proof_store = match super::proof_store(config, &store) {
-        Ok(proof_store) => proof_store,
-        Err(error) => {
-            tracing::error!(%error, "the store of proofs cannot be opened; records wait in the journal");
-            return Shipping { stop, thread: None, store: None };
-        }
-    };
     let settings = ShipSettings { proofs: Some(proofs.clone()), ..ShipSettings::of(config) };
     let mut hand_on = HandOn::new(proofs.clone(), config.proof.witness.clone());
     let (own, log) = (store.clone(), log.clone());
@@ -50,9 +43,9 @@ pub fn start(config: &Config, log: &AccessLog, proofs: &Proofs) -> Shipping {
             // Ends with the shipping; what it had not handed on then goes now, or with the next start.
             tokio::select! {
                 () = shipped => {}
-                () = hand_on_for_ever(&mut hand_on, &proof_store) => {}
+                () = hand_on_for_ever(&mut hand_on, &own) => {}
             }
-            hand_on_now(&mut hand_on, &proof_store).await;
+            hand_on_now(&mut hand_on, &own).await;
         });
     };
     let thread = std::thread::Builder::new().name("shipper".to_owned()).spawn(work);
@@ -65,17 +58,24 @@ pub fn start(config: &Config, log: &AccessLog, proofs: &Proofs) -> Shipping {
 /// Often enough that an export right after a segment's end has its proof.
 const HAND_ON_EVERY: Duration = Duration::from_secs(1);
 
-async fn hand_on_for_ever(hand_on: &mut HandOn, store: &Embedded) {
+/// What keeps roots back is said no more often.
+const HAND_ON_AGAIN: Duration = Duration::from_secs(30);
+
+async fn hand_on_for_ever(hand_on: &mut HandOn, store: &AnyStore) {
+    let mut pause = HAND_ON_EVERY;
     loop {
-        tokio::time::sleep(HAND_ON_EVERY).await;
-        hand_on_now(hand_on, store).await;
+        tokio::time::sleep(pause).await;
+        pause = if hand_on_now(hand_on, store).await { HAND_ON_EVERY } else { HAND_ON_AGAIN };
     }
 }
 
-async fn hand_on_now(hand_on: &mut HandOn, store: &Embedded) {
-    if let Err(error) = hand_on.turn(store).await {
+/// Whether everything is handed on.
+async fn hand_on_now(hand_on: &mut HandOn, store: &AnyStore) -> bool {
+    let done = hand_on.turn(store).await;
+    if let Err(error) = &done {
         tracing::error!(%error, "signed roots wait in the state directory");
     }
+    done.is_ok()
 }
 
 impl Shipping {

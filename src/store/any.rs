@@ -1,8 +1,11 @@
 //! The store that a configuration names: either of the two, under one type.
 
-use super::{Batch, ClickHouse, Embedded, Filter, Found, Query, Question, ReadError, RecordStore, StoreError, Tally};
-use super::{clickhouse, embedded};
+use super::{
+    Batch, ChainName, ClickHouse, Embedded, Filter, Found, ProofStore, Query, Question, ReadError, RecordStore,
+    RootsAsked, StoreError, Tally, clickhouse, embedded,
+};
 use crate::access::GapRow;
+use crate::access::proof::{Hash, Sealed};
 use crate::config::{Config, StoreKind};
 
 /// One of the stores.
@@ -42,6 +45,14 @@ impl AnyStore {
         Ok(AnyStore::ClickHouse(ClickHouse::open(&config.store.server, &config.gateway)?))
     }
 
+    /// Stores rows that no batch of a journal brings any more, each once: those that are there already stay as they are.
+    pub async fn bring_back(&self, batch: &Batch) -> Result<(), StoreError> {
+        match self {
+            AnyStore::Embedded(store) => store.insert(batch).await,
+            AnyStore::ClickHouse(store) => store.bring_back(batch).await,
+        }
+    }
+
     /// The embedded one, where it is that.
     pub fn embedded(&self) -> Option<&Embedded> {
         match self {
@@ -79,5 +90,19 @@ impl RecordStore for AnyStore {
 
     async fn stats(&self, question: &Question) -> Result<Vec<Tally>, ReadError> {
         either!(self, store => store.stats(question))
+    }
+}
+
+impl ProofStore for AnyStore {
+    async fn keep(&self, sealed: &[Sealed]) -> Result<(), StoreError> {
+        either!(self, store => store.keep(sealed))
+    }
+
+    async fn newest(&self, chain: &ChainName) -> Result<Option<(u64, Hash)>, ReadError> {
+        either!(self, store => store.newest(chain))
+    }
+
+    async fn roots(&self, asked: &RootsAsked) -> Result<Vec<Sealed>, ReadError> {
+        either!(self, store => store.roots(asked))
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 
 use super::{ReadError, StoreError};
-use crate::access::proof::Sealed;
+use crate::access::proof::{Hash, Sealed};
 use crate::access::{CollegeCode, GatewayName, Stream, Timestamp};
 
 /// Whose chain of roots it is.
@@ -13,6 +13,24 @@ pub struct ChainName {
     pub college: CollegeCode,
     pub gateway: GatewayName,
     pub stream: Stream,
+}
+
+/// Rows may come into a tree that is sealed after their day: those of a gateway that died and was started a day later.
+pub(super) const HORIZON_US: i64 = 86_400_000_000;
+
+impl ChainName {
+    /// What to do where a store has another root of that number.
+    pub fn is_another(&self, number: u64) -> String {
+        format!(
+            "the store has another root {number} of {self}: a gateway that was set up anew, or lost its state directory, needs a `gateway` name of its own"
+        )
+    }
+}
+
+impl RootsAsked {
+    pub(super) fn too_many(&self) -> ReadError {
+        ReadError::Unreadable(format!("more than {} roots tell about this time: narrow --from and --to", self.most))
+    }
 }
 
 /// As files are named after it: `0131234A-gw-1-accesses`.
@@ -38,8 +56,8 @@ pub trait ProofStore: Send + Sync {
     /// Keeps trees durably. A tree that comes again doubles nothing.
     fn keep(&self, sealed: &[Sealed]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The highest number of a chain that is kept; 0: none.
-    fn newest(&self, chain: &ChainName) -> impl Future<Output = Result<u64, ReadError>> + Send;
+    /// The last root of a chain that is kept: its number, and the hash of its text.
+    fn newest(&self, chain: &ChainName) -> impl Future<Output = Result<Option<(u64, Hash)>, ReadError>> + Send;
 
     /// Of each chain, in the order of its numbers and without a gap between: every tree that may hold something of
     /// `from ≤ t < to`, from the last tree before that was sealed before `from`, to the first that was sealed a day after `to`; where

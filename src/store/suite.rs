@@ -9,7 +9,10 @@ use super::{Batch, Dimension, Filter, Order, Query, Question, RecordStore, Store
 use crate::access::{Gap, GapRow, Row, Stream, Timestamp};
 
 pub mod naive;
+mod proofs;
 pub mod sample;
+
+pub use proofs::{chain_and_rows, chain_of, check_proofs, name_of};
 
 use sample::Dice;
 

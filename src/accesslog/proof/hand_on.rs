@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::chain::{ChainFile, Line};
 use super::{Proofs, chain};
-use crate::access::proof::{Sealed, SignedText};
+use crate::access::proof::{Hash, Sealed, SignedText};
 use crate::store::{ChainName, ProofStore, ReadError, StoreError};
 
 /// Roots that go to the store at once.
@@ -53,6 +53,8 @@ pub enum HandOnError {
     Store(#[from] StoreError),
     #[error("which roots the store has is unknown: {0}")]
     Read(#[from] ReadError),
+    #[error("{0}")]
+    Another(String),
     #[error("the roots in {path}: {error}")]
     Chain { path: PathBuf, error: io::Error },
     #[error("the witness file {path} is not written: {error}")]
@@ -75,7 +77,16 @@ impl HandOn {
         for (name, files) in chains {
             let mut reached = match self.places.get(&name) {
                 Some(reached) => reached.clone(),
-                None => Reached::before(&files, self.known(&name, store).await?).map_err(wrong)?,
+                None => {
+                    let stored = store.newest(&name).await?;
+                    if let Some((number, hash)) = stored
+                        && !is_ours(&files, number, hash).map_err(wrong)?
+                    {
+                        return Err(HandOnError::Another(name.is_another(number)));
+                    }
+                    let stored = stored.map_or(0, |(number, _)| number);
+                    Reached::before(&files, (self.known(&name, stored)?, stored)).map_err(wrong)?
+                }
             };
             let begun = reached.month.clone();
             for file in files.into_iter().filter(|file| file.month >= begun) {
@@ -89,10 +100,9 @@ impl HandOn {
         Ok(())
     }
 
-    /// Up to which number both store and witness have a chain, and the store alone.
-    async fn known<S: ProofStore>(&mut self, name: &ChainName, store: &S) -> Result<(u64, u64), HandOnError> {
-        let stored = store.newest(name).await?;
-        let Some(path) = self.witness.clone() else { return Ok((stored, stored)) };
+    /// Up to which number both store and witness have a chain.
+    fn known(&mut self, name: &ChainName, stored: u64) -> Result<u64, HandOnError> {
+        let Some(path) = self.witness.clone() else { return Ok(stored) };
         let witnessed = match &self.witnessed {
             Some(witnessed) => witnessed,
             None => {
@@ -100,7 +110,7 @@ impl HandOn {
                 self.witnessed.insert(read)
             }
         };
-        Ok((stored.min(witnessed.get(name).copied().unwrap_or(0)), stored))
+        Ok(stored.min(witnessed.get(name).copied().unwrap_or(0)))
     }
 
     /// Hands on some lines of a file; whether there may be more.
@@ -143,6 +153,27 @@ impl HandOn {
         }
         Ok(())
     }
+}
+
+/// Whether a root that the store has is one of these files, or older than all that they still have.
+fn is_ours(files: &[ChainFile], number: u64, hash: Hash) -> io::Result<bool> {
+    let reached = Reached::before(files, (number.saturating_sub(1), 0))?;
+    for file in files.iter().filter(|file| file.month >= reached.month) {
+        let mut offset = 0;
+        loop {
+            let (lines, next) = chain::read_from(&file.path, offset, AT_ONCE)?;
+            for (text, root) in lines.iter().filter_map(|line| Line::read(line)) {
+                if root.number >= number {
+                    return Ok(root.number > number || text.hash() == hash);
+                }
+            }
+            if next == offset {
+                break;
+            }
+            offset = next;
+        }
+    }
+    Ok(false)
 }
 
 /// The last number of each chain in the end of the witness file. A chain whose last root stands further up is written once

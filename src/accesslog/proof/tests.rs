@@ -224,7 +224,7 @@ fn roots_reach_the_store_and_the_witness_once() {
         runtime.block_on(hand_on.turn(&store)).unwrap();
         runtime.block_on(hand_on.turn(&store)).unwrap();
         use crate::store::ProofStore;
-        assert_eq!(runtime.block_on(store.newest(&name)).unwrap(), turn);
+        assert_eq!(runtime.block_on(store.newest(&name)).unwrap().unwrap().0, turn);
         assert_eq!(std::fs::read_to_string(&witness).unwrap().lines().count() as u64, turn);
     }
     let text = std::fs::read_to_string(&witness).unwrap();

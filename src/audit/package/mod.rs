@@ -14,6 +14,7 @@
 //! | `roots.jsonl` | signed roots, each chain without a gap, with the hashes that prove rows ([`RootLine`]) |
 //! | `openings.jsonl` | leaves that are no rows of the package: halves that show so, gaps ([`OpeningLine`]) |
 
+mod carry;
 mod files;
 mod readme;
 mod timestamp;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::proof::{HalfName, Hash, PublicKey, Salt, Signature, SignedText};
 use crate::access::{CollegeCode, Gap, GapRow, GatewayName, Stream, Timestamp};
 
+pub use carry::{Carried, most_bytes};
 pub use timestamp::{Authority, TokenError, request as timestamp_request, token_of_response};
 pub use verify::{Altered, Report, Trust, TrustProblem, verify};
 pub use wanted::Wanted;

@@ -96,7 +96,7 @@ impl Place {
             pending: "complete up to 09:00:00".into(),
         };
         let stamp: Option<NoStamp> = None;
-        block_on(write(&self.store, &self.store, order, &self.signer, &self.package(), stamp)).unwrap()
+        block_on(write(&self.store, order, &self.signer, &self.package(), stamp)).unwrap()
     }
 
     fn trust(&self) -> Trust {

@@ -119,45 +119,13 @@ pub struct Report {
 
 /// Verifies a package.
 pub fn verify(folder: &Path, trust: &Trust, authority: Option<&Authority>) -> Result<Report, Altered> {
-    let package = Package::read(folder)?;
-    let (manifest, signature) = package.signed()?;
-    let stamped = match package.files.get(TOKEN) {
-        None => None,
-        Some(token) => {
-            let imprint = Hash::of(&[package.bytes(MANIFEST)]);
-            Some(check_token(token, imprint, authority).map_err(|e: TokenError| Altered::file(TOKEN, e.to_string()))?)
-        }
-    };
-    let damaged = package.damaged(&manifest);
-    let checked = package.check(&manifest);
-    // What was changed inside is named before the file it was changed in.
-    let checked = match (checked, damaged) {
-        (Err(row @ Altered::Row { .. }), _) => return Err(row),
-        (_, Some(file)) => return Err(file),
-        (checked, None) => checked?,
-    };
-    let mut keys = vec![signature.key];
-    keys.extend(checked.chains.keys());
-    keys.sort();
-    keys.dedup();
-    let unknown = keys.iter().map(PublicKey::fingerprint).filter(|key| !trust.0.contains(key)).collect();
-    Ok(Report {
-        keys,
-        unknown,
-        roots: checked.chains.roots.len() as u64,
-        trees: checked.trees,
-        accounted: checked.accounted,
-        set_aside: checked.set_aside,
-        sealed_up_to: checked.chains.sealed_up_to(),
-        notes: checked.notes,
-        stamped,
-        manifest,
-    })
+    Package::read(folder)?.verify(trust, authority)
 }
 
 /// The bytes of a package.
-struct Package {
-    files: BTreeMap<String, Vec<u8>>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Package {
+    pub files: BTreeMap<String, Vec<u8>>,
 }
 
 /// What the checks found.
@@ -169,27 +137,82 @@ struct Checked {
     notes: Vec<String>,
 }
 
+/// What else lies there was added.
+fn belong<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<(), Altered> {
+    match names.find(|name| !MOST.iter().any(|(known, _)| known == name)) {
+        Some(name) => Err(Altered::file(name, "it belongs to no package: it was added")),
+        None => Ok(()),
+    }
+}
+
 impl Package {
-    fn read(folder: &Path) -> Result<Package, Altered> {
+    pub fn read(folder: &Path) -> Result<Package, Altered> {
         let shown = folder.display().to_string();
         let there = names(folder).map_err(|e| Altered::file(&shown, format!("it is no package: {e}")))?;
-        if let Some(name) = there.iter().find(|name| !MOST.iter().any(|(known, _)| known == name)) {
-            return Err(Altered::file(name, "it belongs to no package: it was added"));
-        }
+        belong(there.iter())?;
         let mut files = BTreeMap::new();
         for (name, most) in MOST {
             match read(folder, name, most) {
                 Ok(bytes) => {
                     files.insert(name.to_owned(), bytes);
                 }
-                Err(e) if e.kind() == io::ErrorKind::NotFound && name == TOKEN => {}
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                    return Err(Altered::file(name, "it is missing: it was removed"));
-                }
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => return Err(Altered::file(name, e.to_string())),
             }
         }
+        Package::of(files)
+    }
+
+    /// The files that a package has, each no larger than it may be.
+    pub fn of(files: BTreeMap<String, Vec<u8>>) -> Result<Package, Altered> {
+        belong(files.keys())?;
+        for (name, most) in MOST {
+            match files.get(name) {
+                Some(bytes) if bytes.len() as u64 > most => {
+                    return Err(Altered::file(name, "it is larger than any package's"));
+                }
+                None if name != TOKEN => return Err(Altered::file(name, "it is missing: it was removed")),
+                _ => {}
+            }
+        }
         Ok(Package { files })
+    }
+
+    pub fn verify(&self, trust: &Trust, authority: Option<&Authority>) -> Result<Report, Altered> {
+        let (manifest, signature) = self.signed()?;
+        let stamped = match self.files.get(TOKEN) {
+            None => None,
+            Some(token) => {
+                let imprint = Hash::of(&[self.bytes(MANIFEST)]);
+                let token = check_token(token, imprint, authority);
+                Some(token.map_err(|e: TokenError| Altered::file(TOKEN, e.to_string()))?)
+            }
+        };
+        let damaged = self.damaged(&manifest);
+        let checked = self.check(&manifest);
+        // What was changed inside is named before the file it was changed in.
+        let checked = match (checked, damaged) {
+            (Err(row @ Altered::Row { .. }), _) => return Err(row),
+            (_, Some(file)) => return Err(file),
+            (checked, None) => checked?,
+        };
+        let mut keys = vec![signature.key];
+        keys.extend(checked.chains.keys());
+        keys.sort();
+        keys.dedup();
+        let unknown = keys.iter().map(PublicKey::fingerprint).filter(|key| !trust.0.contains(key)).collect();
+        Ok(Report {
+            keys,
+            unknown,
+            roots: checked.chains.roots.len() as u64,
+            trees: checked.trees,
+            accounted: checked.accounted,
+            set_aside: checked.set_aside,
+            sealed_up_to: checked.chains.sealed_up_to(),
+            notes: checked.notes,
+            stamped,
+            manifest,
+        })
     }
 
     fn bytes(&self, name: &str) -> &[u8] {

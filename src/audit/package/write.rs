@@ -57,9 +57,8 @@ pub enum ExportError {
 
 /// Writes a package to `place`, which must not exist; nothing is left there if it fails. `stamp` is asked for a token over the
 /// manifest's hash.
-pub async fn write<S: RecordStore>(
+pub async fn write<S: RecordStore + ProofStore>(
     store: &S,
-    proof_store: &impl ProofStore,
     order: ExportOrder,
     signer: &Signer,
     place: &Path,
@@ -77,7 +76,7 @@ pub async fn write<S: RecordStore>(
         to: order.filter.to,
         most: ROOTS_MAX,
     };
-    let sealed = proof_store.roots(&asked).await?;
+    let sealed = store.roots(&asked).await?;
     let places: RowPlaces =
         keys.iter().enumerate().map(|(n, key)| ((key.gateway.clone(), key.lane, key.sequence, key.slice), n)).collect();
     let mut proofs = Proofs::of(keys.len());

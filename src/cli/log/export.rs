@@ -11,7 +11,7 @@ use crate::accesslog::proof::read_key;
 use crate::audit::package::{self, ExportError, ExportOrder, timestamp_request, token_of_response};
 use crate::fleet::{FetchLimits, Fetcher};
 use crate::origin::Resolver;
-use crate::store::{Filter, RecordStore};
+use crate::store::{Filter, ProofStore, RecordStore};
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
@@ -45,7 +45,7 @@ impl ExportArgs {
     /// Writes the package; gives how many lines it has.
     pub async fn answer(
         &self,
-        store: &impl RecordStore,
+        store: &(impl RecordStore + ProofStore),
         filter: Filter,
         places: &Places,
         pending: &str,
@@ -67,7 +67,7 @@ impl ExportArgs {
             pending: pending.to_owned(),
         };
         let stamp = exports.tsa.clone().map(|tsa| async move |imprint| stamp(&tsa, imprint).await);
-        let written = package::write(store, &exports.proofs, order, &signer, &place, stamp).await?;
+        let written = package::write(store, order, &signer, &place, stamp).await?;
         shown.rows = written.rows;
         writeln!(out, "{}: {} rows, {} with proof", place.display(), written.rows, written.proven)?;
         writeln!(out, "signed by the key {}", signer.public().fingerprint())?;

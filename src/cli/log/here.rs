@@ -15,8 +15,8 @@ use crate::audit::Pending;
 use crate::clock::Clock;
 use crate::config::{Config, StoreKind};
 use crate::gateway::control::ask_status;
-use crate::process::{open_proofs, proof_store};
-use crate::store::{AnyStore, Embedded, Filter};
+use crate::process::open_proofs;
+use crate::store::{AnyStore, Filter};
 
 /// People here read the time of the school.
 const ZONE: &str = "Europe/Paris";
@@ -33,7 +33,7 @@ pub fn run(args: LogArgs, config: Option<&Path>, state: Option<&Path>) -> anyhow
     };
     let store = AnyStore::open_read_only(&config)?;
     let places = Places {
-        exports: exports(&config, &store),
+        exports: exports(&config),
         store,
         state: config.paths.state.clone(),
         clock: Clock::System,
@@ -59,11 +59,8 @@ pub fn run(args: LogArgs, config: Option<&Path>, state: Option<&Path>) -> anyhow
 }
 
 /// What an export is signed and stamped with.
-fn exports(config: &Config, store: &AnyStore) -> Exports {
-    // Where `process::proof_store` puts them.
-    let proofs = store.embedded().cloned().unwrap_or_else(|| Embedded::open_read_only(&config.paths.proofs));
+fn exports(config: &Config) -> Exports {
     Exports {
-        proofs,
         folder: config.paths.proofs.clone(),
         key_file: config.proof.key_file.clone(),
         college: config.college.code.clone(),
@@ -88,7 +85,7 @@ async fn bring_in(config: &Config) -> anyhow::Result<()> {
     let proofs = open_proofs(config, &Clock::System)?;
     let settings = ShipSettings { proofs: Some(proofs.clone()), ..ShipSettings::of(config) };
     let shipped = ship_dead_lanes(&config.journal.directory, &store, &settings).await;
-    HandOn::new(proofs, config.proof.witness.clone()).turn(&proof_store(config, &store)?).await?;
+    HandOn::new(proofs, config.proof.witness.clone()).turn(&store).await?;
     match shipped.problems.into_iter().next() {
         None => Ok(()),
         Some(problem) => Err(problem.into()),

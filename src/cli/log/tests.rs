@@ -56,7 +56,6 @@ impl Desk {
             zone: TimeZone::get("Europe/Paris").unwrap(),
             width: None,
             exports: Exports {
-                proofs: Embedded::open_read_only(&self.state.path().join("store")),
                 folder: self.state.path().join("proofs"),
                 key_file: None,
                 college: CollegeCode::parse("0131234A").unwrap(),

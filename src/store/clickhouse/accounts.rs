@@ -2,13 +2,13 @@
 //!
 //! | account | may | may not |
 //! |---|---|---|
-//! | user `gw_<gateway>` | insert rows of its gateway and college; see the keys of its own rows, to compare them with its journal | read, change or delete a row |
+//! | user `gw_<gateway>` | insert rows of its gateway and college; see the keys of its own rows and the hashes of its own roots, to compare them with its journal | read, change or delete a row |
 //! | role `college_<code>` | read all of one college, within a quota | read another's, write |
 //! | role `all_colleges` | read all | write |
 
 use std::fmt::Write;
 
-use super::schema::{GAPS, HOURLY, Plan, account_of};
+use super::schema::{GAPS, HOURLY, PROOFS, Plan, account_of};
 use crate::access::{CollegeCode, GatewayName};
 
 /// How an account shows who it is.
@@ -37,7 +37,7 @@ pub fn gateway(plan: &Plan, gateway: &GatewayName, college: &CollegeCode, secret
     let mut all = vec![format!(
         "CREATE USER OR REPLACE `{account}`{on} IDENTIFIED WITH {identified} SETTINGS SQL_college = '{college}' CONST"
     )];
-    for table in ["accesses", "connections", GAPS] {
+    for table in ["accesses", "connections", GAPS, PROOFS] {
         all.push(format!("GRANT{on} INSERT, SHOW COLUMNS ON `{database}`.{table} TO `{account}`"));
         for local in locals(plan, table) {
             all.push(format!(
@@ -50,6 +50,9 @@ pub fn gateway(plan: &Plan, gateway: &GatewayName, college: &CollegeCode, secret
             "GRANT{on} SELECT(college, gateway, lane, sequence, slice, start) ON `{database}`.{table} TO `{account}`"
         ));
     }
+    all.push(format!(
+        "GRANT{on} SELECT(stream, college, gateway, number, root) ON `{database}`.{PROOFS} TO `{account}`"
+    ));
     all
 }
 
@@ -63,7 +66,7 @@ pub fn reader(plan: &Plan, college: Option<&CollegeCode>) -> Vec<String> {
     let mut all = vec![format!(
         "CREATE ROLE OR REPLACE `{role}`{on} SETTINGS max_execution_time = {QUERY_SECONDS}, max_memory_usage = 8000000000"
     )];
-    for table in ["accesses", "connections", GAPS, HOURLY] {
+    for table in ["accesses", "connections", GAPS, HOURLY, PROOFS] {
         all.push(format!("GRANT{on} SELECT, SHOW COLUMNS ON `{database}`.{table} TO `{role}`"));
         for local in locals(plan, table) {
             all.push(format!("CREATE ROW POLICY OR REPLACE `{role}`{on} ON {local} USING {condition} TO `{role}`"));

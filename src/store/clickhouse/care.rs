@@ -1,14 +1,14 @@
-//! What an operator does with the tables: compare, delete by days, copy for a case.
+//! What an operator does with the tables: compare, delete by days.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::columns::{Column, Definition, Line, names};
+use super::ClickHouse;
+use super::columns::{Column, Definition, Line, line};
 use super::migrate::MigrationError;
 use super::read::all;
 use super::schema::{HOURLY, Plan};
-use super::select::{Value, condition, literal, until_the_last};
-use super::{ClickHouse, columns};
+use super::select::{Value, condition, until_the_last};
 use crate::access::{CollegeCode, GatewayName, Row, Stream, Timestamp};
 use crate::store::{Batch, Filter, ReadError, StoreError};
 
@@ -40,27 +40,24 @@ pub struct Compared {
     pub doubled: u64,
 }
 
-macro_rules! line {
-    ($name:ident { $($field:ident: $kind:ty),+ }) => {
-        struct $name { $($field: $kind),+ }
+/// A day that is past its duration.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PastDay {
+    /// Days since 1970.
+    pub day: i32,
+    /// How many rows each college has.
+    pub rows: Vec<(String, u64)>,
+}
 
-        impl Line for $name {
-            const COLUMNS: &'static [Definition] =
-                &[$(Definition::new(stringify!($field), <$kind as Column>::TYPE)),+];
-            fn put(&self, out: &mut Vec<u8>) {
-                $(self.$field.put(out);)+
-            }
-            fn take(input: &mut &[u8]) -> Option<Self> {
-                $(let $field = Column::take(input)?;)+
-                Some($name { $($field),+ })
-            }
-        }
-    };
+impl PastDay {
+    /// How many rows all have.
+    pub fn rows(&self) -> u64 {
+        self.rows.iter().map(|(_, rows)| rows).sum()
+    }
 }
 
 line!(KeyCount { sequence: u64, slice: u32, times: u64 });
-line!(DayCount { day: i64, rows: u64 });
-line!(Number { number: u64 });
+line!(DayCount { day: i64, college: String, rows: u64 });
 
 impl ClickHouse {
     /// Which of some rows the server has, by their keys.
@@ -109,18 +106,26 @@ impl ClickHouse {
         self.insert_rows(batch, &format!("{}/again/{attempt}", batch.token)).await
     }
 
-    /// The days of a stream before `first` (days since 1970) that have rows, and how many.
-    pub async fn days_before(&self, plan: &Plan, stream: Stream, first: i32) -> Result<Vec<(i32, u64)>, ReadError> {
+    /// The days of a stream before `first` that have rows, and how many each college has.
+    pub async fn days_before(&self, plan: &Plan, stream: Stream, first: i32) -> Result<Vec<PastDay>, ReadError> {
         let mut filter = Filter::all(stream);
         filter.to = Some(Timestamp::start_of_day(first));
         let (clause, values) = condition(&filter);
         let select = format!(
-            "SELECT toInt64(toDate(start)) AS day, count() AS rows FROM `{}`.`{stream}` WHERE {clause} GROUP BY day",
+            "SELECT toInt64(toDate(start)) AS day, college, count() AS rows FROM `{}`.`{stream}` WHERE {clause} GROUP BY day, college",
             plan.database
         );
-        let statement = until_the_last(&select, DayCount::COLUMNS, "day", values);
+        let statement = until_the_last(&select, DayCount::COLUMNS, "day, college", values);
         let lines: Vec<DayCount> = all(self, &statement).await?;
-        Ok(lines.into_iter().map(|line| (line.day as i32, line.rows)).collect())
+        let mut days: Vec<PastDay> = Vec::new();
+        for DayCount { day, college, rows } in lines {
+            let (day, rows) = (day as i32, (college, rows));
+            match days.last_mut() {
+                Some(last) if last.day == day => last.rows.push(rows),
+                _ => days.push(PastDay { day, rows: vec![rows] }),
+            }
+        }
+        Ok(days)
     }
 
     /// Drops the rows of a day, and the counts made of them.
@@ -132,28 +137,6 @@ impl ClickHouse {
             self.execute(&format!("ALTER TABLE {}{on} DROP PARTITION '{date}'", plan.local(table))).await?;
         }
         Ok(())
-    }
-
-    /// Copies the rows of a filter into the table of a case, which has no duration. Answers how many it holds.
-    pub async fn hold(&self, plan: &Plan, case: &str, filter: &Filter) -> Result<u64, MigrationError> {
-        if let Some(column) = filter.misplaced() {
-            return Err(ReadError::Misplaced(column).into());
-        }
-        let (database, stream) = (&plan.database, filter.stream);
-        let table = format!("`{database}`.`hold_{case}_{stream}`");
-        let columns = columns::columns(stream);
-        let kinds: Vec<String> = columns.iter().map(|column| format!("`{}` {}", column.name, column.kind())).collect();
-        self.execute(&format!(
-            "CREATE TABLE {table} ({}) ENGINE = MergeTree ORDER BY (college, start) SETTINGS fsync_after_insert = 1",
-            kinds.join(", ")
-        ))
-        .await?;
-        let names = names(columns);
-        let select = format!("SELECT {names} FROM `{database}`.`{stream}` WHERE {}", literal(filter));
-        self.execute(&format!("INSERT INTO {table} ({names}) {select}")).await?;
-        let count = format!("SELECT count() AS number FROM {table}");
-        let lines: Vec<Number> = all(self, &until_the_last(&count, Number::COLUMNS, "number", Vec::new())).await?;
-        Ok(lines.first().map_or(0, |line| line.number))
     }
 
     /// Sends statements, one after the other.

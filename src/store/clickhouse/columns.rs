@@ -7,7 +7,7 @@
 //! | text, enumeration | `LowCardinality(String)`; `String` for those of [`MANY`]; empty where there is nothing to say |
 //! | reference | `String`, empty for none |
 //! | address | `Nullable(IPv6)`; IPv4 as `::ffff:192.0.2.7`, so that a network of either is one range |
-//! | optional number | `Nullable(UInt16)` |
+//! | optional number, optional instant | `Nullable(…)` |
 //! | pseudonym | `FixedString(16)`, sixteen zeros for nobody: it is in the order of the table, where NULL costs |
 //! | flags | `UInt32` |
 //!
@@ -15,6 +15,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use crate::access::{
     AccessRecord, AccessRow, ActionTaken, CollegeCode, ConnectionRecord, ConnectionRow, Ending, Flags, GatewayName,
@@ -24,7 +26,7 @@ use crate::access::{
 use crate::store::fields::{access_fields, connection_fields, word_types};
 
 /// Texts with so many different values that a dictionary would only cost.
-const MANY: [&str; 3] = ["path", "entry", "cause"];
+const MANY: [&str; 5] = ["path", "entry", "cause", "root", "line"];
 
 /// A field that is a column.
 pub(super) trait Column: Sized {
@@ -98,6 +100,16 @@ impl Column for Option<u16> {
     }
     fn take(input: &mut &[u8]) -> Option<Self> {
         take_nullable(input, u16::take)
+    }
+}
+
+impl Column for Option<Timestamp> {
+    const TYPE: &'static str = "Nullable(DateTime64(6, 'UTC'))";
+    fn put(&self, out: &mut Vec<u8>) {
+        put_nullable(*self, out, |at, out| at.put(out));
+    }
+    fn take(input: &mut &[u8]) -> Option<Self> {
+        take_nullable(input, Timestamp::take)
     }
 }
 
@@ -183,6 +195,21 @@ impl Column for String {
     }
 }
 
+/// Bytes that are no text.
+impl Column for Bytes {
+    const TYPE: &'static str = "String";
+    fn put(&self, out: &mut Vec<u8>) {
+        put_length(self.len(), out);
+        out.extend_from_slice(self);
+    }
+    fn take(input: &mut &[u8]) -> Option<Self> {
+        let length = take_length(input)?;
+        let (bytes, rest) = input.split_at_checked(length)?;
+        *input = rest;
+        Some(Bytes::copy_from_slice(bytes))
+    }
+}
+
 impl Column for Option<Reference> {
     const TYPE: &'static str = "String";
     fn put(&self, out: &mut Vec<u8>) {
@@ -239,9 +266,31 @@ pub(super) fn names(columns: &[Definition]) -> String {
 /// A line of a table.
 pub(super) trait Line: Sized {
     const COLUMNS: &'static [Definition];
+    /// No line is longer: thirty texts of at most 2 KiB each.
+    const BYTES_MAX: usize = 256 << 10;
     fn put(&self, out: &mut Vec<u8>);
     fn take(input: &mut &[u8]) -> Option<Self>;
 }
+
+/// A line of an answer that is made for the question: its fields, in their order.
+macro_rules! line {
+    ($name:ident { $($field:ident: $kind:ty),+ }) => {
+        pub(super) struct $name { $(pub $field: $kind),+ }
+
+        impl Line for $name {
+            const COLUMNS: &'static [Definition] =
+                &[$(Definition::new(stringify!($field), <$kind as Column>::TYPE)),+];
+            fn put(&self, out: &mut Vec<u8>) {
+                $(self.$field.put(out);)+
+            }
+            fn take(input: &mut &[u8]) -> Option<Self> {
+                $(let $field = Column::take(input)?;)+
+                Some($name { $($field),+ })
+            }
+        }
+    };
+}
+pub(super) use line;
 
 macro_rules! lines {
     ($row:ident, $record:ident { $($field:ident: $type:ty),+ $(,)? }) => {

@@ -5,7 +5,7 @@
 
 use super::columns::{Column, Definition, Line};
 use super::read::all;
-use super::schema::{GAPS, HOURLY, Plan, counted};
+use super::schema::{GAPS, HOURLY, PROOFS, Plan, counted};
 use super::select::{Statement, Value};
 use super::{ClickHouse, OpenError};
 use crate::access::Stream;
@@ -18,9 +18,10 @@ struct Migration {
     statements: fn(&Plan) -> Vec<String>,
 }
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration { number: 1, name: "rows and gaps", statements: Plan::tables },
     Migration { number: 2, name: "counts by hour", statements: Plan::rollups },
+    Migration { number: 3, name: "proofs", statements: Plan::proofs },
 ];
 
 /// What a run did.
@@ -136,6 +137,7 @@ impl ClickHouse {
             Stream::ALL.iter().map(|stream| (stream.as_str(), plan.ttl(*stream))).collect();
         wanted.push((GAPS, plan.ttl_of_gaps()));
         wanted.push((HOURLY, plan.ttl_of_hours()));
+        wanted.push((PROOFS, plan.ttl_of_proofs()));
         let mut changed = Vec::new();
         for (table, ttl) in wanted {
             let local = plan.local(table);

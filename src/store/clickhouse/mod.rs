@@ -9,8 +9,10 @@
 //! | `connector.rs` | TCP and TLS: private authority, client certificate, one deadline |
 //! | `columns.rs` | the records as columns, and as bytes on the way |
 //! | `schema.rs`, `migrate.rs` | tables, rollups, durations; numbered migrations, for one server or a cluster |
-//! | `accounts.rs`, `care.rs` | who may do what; comparing, deleting by days, copying for a case |
+//! | `accounts.rs`, `care.rs` | who may do what; comparing, deleting by days |
+//! | `hold.rs` | the rows of a case, and what proves them |
 //! | `select.rs`, `read.rs` | questions as SQL; answers as they stream in |
+//! | `proofs.rs` | signed roots and what opens their leaves |
 //! | `failure.rs` | what an answer of the server means for a batch |
 //! | `doubt.rs` | when an acknowledgement is not believed |
 //!
@@ -23,7 +25,9 @@ mod columns;
 mod connector;
 mod doubt;
 mod failure;
+mod hold;
 mod migrate;
+mod proofs;
 mod read;
 mod schema;
 mod select;
@@ -44,7 +48,8 @@ use self::doubt::Doubts;
 use super::{Batch, Filter, Found, Query, Question, ReadError, RecordStore, StoreError, Tally};
 use crate::access::{GapRow, GatewayName};
 use crate::config::Server;
-pub use care::Compared;
+pub use care::{Compared, PastDay};
+pub use hold::HoldError;
 pub use migrate::{Migrated, MigrationError, statements};
 pub use schema::Plan;
 
@@ -161,6 +166,28 @@ impl ClickHouse {
         Err(MigrationError::Refused { statement: sql.chars().take(200).collect(), why: last })
     }
 
+    /// Stores what is missing of a batch that nobody else sends.
+    pub async fn bring_back(&self, batch: &Batch) -> Result<(), StoreError> {
+        batch.check()?;
+        self.refuse_without_a_day(batch)?;
+        if !batch.gaps.is_empty() {
+            self.insert_gaps(batch, "/back").await?;
+        }
+        self.insert_missing(batch).await.map(drop)
+    }
+
+    fn refuse_without_a_day(&self, batch: &Batch) -> Result<(), StoreError> {
+        match batch.rows.iter().find(|row| !schema::has_a_day(row.start())) {
+            None => Ok(()),
+            Some(row) => Err(StoreError::Poison(format!(
+                "{}: the row {:?} starts at {}, which no day part holds",
+                batch.token,
+                row.key(),
+                row.start()
+            ))),
+        }
+    }
+
     /// Sends a batch under its own token.
     async fn insert_once(&self, batch: &Batch) -> Result<(), StoreError> {
         if !batch.gaps.is_empty() {
@@ -236,11 +263,7 @@ fn encode<T>(columns: &'static [Definition], lines: &[T], put: impl Fn(&T, &mut 
 impl RecordStore for ClickHouse {
     async fn insert(&self, batch: &Batch) -> Result<(), StoreError> {
         batch.check()?;
-        if let Some(row) = batch.rows.iter().find(|row| !schema::has_a_day(row.start())) {
-            let why =
-                format!("{}: the row {:?} starts at {}, which no day part holds", batch.token, row.key(), row.start());
-            return Err(StoreError::Poison(why));
-        }
+        self.refuse_without_a_day(batch)?;
         self.insert_surely(batch).await
     }
 

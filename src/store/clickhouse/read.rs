@@ -10,13 +10,10 @@ use tokio::sync::Notify;
 use super::columns::{Column, Definition, Line, columns, head, take_row};
 use super::select::{COUNTS, LAST, Statement, Value, rows};
 use super::{ClickHouse, failure};
-use crate::access::{Row, Timestamp};
+use crate::access::{AccessRow, Row, Timestamp};
 use crate::store::found::{Finder, ROWS_AT_ONCE, Stop};
 use crate::store::{Dimension, Found, Query, Question, ReadError, Tally};
 use crate::tasks;
-
-/// No line is longer: thirty texts of at most 2 KiB each.
-const LINE_MAX: usize = 256 << 10;
 
 /// What every question says: an answer is whole or an error, and the server stops when we go.
 const READ_SETTINGS: [(&str, &str); 9] = [
@@ -46,7 +43,7 @@ impl Stop for Unwatched {
 pub(super) async fn search(store: &ClickHouse, query: &Query) -> Result<Found, ReadError> {
     let statement = rows(query, &store.0.server.database);
     let stream = query.filter.stream;
-    let mut answer = Answer::begin(store, &statement, columns(stream)).await?;
+    let mut answer = Answer::begin(store, &statement, columns(stream), AccessRow::BYTES_MAX).await?;
     let stop = Arc::new(Unwatched::default());
     let (finder, found) = Found::channel(stop.clone());
     tasks::spawn("search", async move {
@@ -77,12 +74,26 @@ async fn send(answer: &mut Answer, finder: &Finder, take: impl Fn(&mut &[u8]) ->
 
 /// A whole answer that is known to be small.
 pub(super) async fn all<T: Line>(store: &ClickHouse, statement: &Statement) -> Result<Vec<T>, ReadError> {
-    let mut answer = Answer::begin(store, statement, T::COLUMNS).await?;
     let mut lines = Vec::new();
-    while let Some(line) = answer.next(&T::take).await? {
+    each(store, statement, |line| {
         lines.push(line);
-    }
+        Ok(())
+    })
+    .await?;
     Ok(lines)
+}
+
+/// An answer, a line at a time. What was taken counts only where this ends well.
+pub(super) async fn each<T: Line>(
+    store: &ClickHouse,
+    statement: &Statement,
+    mut take: impl FnMut(T) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    let mut answer = Answer::begin(store, statement, T::COLUMNS, T::BYTES_MAX).await?;
+    while let Some(line) = answer.next(&T::take).await? {
+        take(line)?;
+    }
+    Ok(())
 }
 
 /// An answer on its way.
@@ -91,11 +102,17 @@ struct Answer {
     endpoint: String,
     bytes: BytesMut,
     within: std::time::Duration,
+    line_max: usize,
 }
 
 impl Answer {
     /// Asks one endpoint after the other until one begins to answer.
-    async fn begin(store: &ClickHouse, statement: &Statement, columns: &[Definition]) -> Result<Self, ReadError> {
+    async fn begin(
+        store: &ClickHouse,
+        statement: &Statement,
+        columns: &[Definition],
+        line_max: usize,
+    ) -> Result<Self, ReadError> {
         let mut last = ReadError::Unreadable("no endpoint was asked".to_owned());
         for (place, endpoint) in store.endpoints() {
             // Bound by the client: a question mark in the text of the statement itself would be taken for one of ours.
@@ -112,7 +129,7 @@ impl Answer {
             let url = endpoint.url.clone();
             let cursor = query.fetch_bytes("RowBinaryWithNamesAndTypes").map_err(|e| broken(&url, &e))?;
             let within = store.0.server.answer;
-            let mut answer = Answer { cursor, endpoint: url, bytes: BytesMut::new(), within };
+            let mut answer = Answer { cursor, endpoint: url, bytes: BytesMut::new(), within, line_max };
             match answer.read_head(columns).await {
                 Ok(()) => {
                     store.answered(place);
@@ -175,7 +192,7 @@ impl Answer {
                 }
                 None => {}
             }
-            if self.bytes.len() > LINE_MAX {
+            if self.bytes.len() > self.line_max {
                 return Err(ReadError::BrokeOff(format!("{}: a line that this program cannot read", self.endpoint)));
             }
             if !self.more().await? {

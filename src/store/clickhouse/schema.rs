@@ -5,6 +5,7 @@
 //! | `accesses`, `connections` | the rows, a part a UTC day, in the order college, person, start |
 //! | `gaps` | what is missing |
 //! | `hourly` | counts of accesses by college, hour, category and action, kept up by the view `hourly_of_accesses` |
+//! | `proofs` | signed roots, a line a tree, and what opens its leaves |
 //! | `schema_migrations` | which migrations were applied, and when |
 //!
 //! The order (college, person, start) was measured on 60 million rows: 23.9 bytes a row where the order of time takes 27.2,
@@ -16,9 +17,11 @@
 use crate::access::{Gap, GapRow, GatewayName, Stream, Timestamp};
 
 use super::columns::{Column, Definition, Line};
+use super::proofs::Tree;
 
 pub(super) const GAPS: &str = "gaps";
 pub(super) const HOURLY: &str = "hourly";
+pub(super) const PROOFS: &str = "proofs";
 
 /// What the tables are made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +57,7 @@ impl Plan {
     }
 
     /// What is written to and read from.
-    fn table(&self, table: &str) -> String {
+    pub(super) fn table(&self, table: &str) -> String {
         format!("`{}`.`{table}`", self.database)
     }
 
@@ -91,6 +94,17 @@ impl Plan {
             ));
         }
         all
+    }
+
+    /// A table without a duration.
+    pub(super) fn for_ever(&self, table: &str, columns: &[Definition], order: &str) -> Vec<String> {
+        let columns: Vec<String> = columns.iter().map(column).collect();
+        let body = format!(
+            "({}) ENGINE = {} ORDER BY {order} SETTINGS fsync_after_insert = 1, fsync_part_directory = 1",
+            columns.join(", "),
+            self.engine("", table)
+        );
+        self.create(table, &body)
     }
 
     pub(super) fn tables(&self) -> Vec<String> {
@@ -144,6 +158,19 @@ impl Plan {
         all
     }
 
+    pub(super) fn proofs(&self) -> Vec<String> {
+        let mut parts: Vec<String> = Tree::COLUMNS.iter().map(column).collect();
+        parts.extend(constraints());
+        let body = format!(
+            "({}) ENGINE = {} PARTITION BY toYYYYMM(sealed) ORDER BY (stream, college, gateway, number) TTL {} SETTINGS {}",
+            parts.join(", "),
+            self.engine("", PROOFS),
+            self.ttl_of_proofs(),
+            self.settings()
+        );
+        self.create(PROOFS, &body)
+    }
+
     /// A day longer than the policy: `ecluse store purge` deletes on the day and certifies it, and this is its net.
     pub(super) fn ttl(&self, stream: Stream) -> String {
         format!("toDateTime(toDate(start), 'UTC') + toIntervalDay({})", self.days(stream) + 1)
@@ -154,8 +181,16 @@ impl Plan {
     }
 
     pub(super) fn ttl_of_gaps(&self) -> String {
+        self.ttl_by_stream("until")
+    }
+
+    pub(super) fn ttl_of_proofs(&self) -> String {
+        self.ttl_by_stream("sealed")
+    }
+
+    fn ttl_by_stream(&self, column: &str) -> String {
         format!(
-            "toDateTime(toDate(until), 'UTC') + toIntervalDay(if(stream = 'accesses', {}, {}))",
+            "toDateTime(toDate({column}), 'UTC') + toIntervalDay(if(stream = 'accesses', {}, {}))",
             self.accesses_days + 1,
             self.connections_days + 1
         )
@@ -179,10 +214,11 @@ fn column(column: &Definition) -> String {
 /// Measured on realistic rows: what is not here is best with the server's own LZ4 or small anyway.
 fn codec(name: &str) -> Option<&'static str> {
     match name {
-        "start" | "end" | "since" | "until" | "lane" | "sequence" | "connection" => Some("Delta, ZSTD(1)"),
+        "start" | "end" | "since" | "until" | "first_time" | "last_time" | "sealed" | "number" | "lane"
+        | "sequence" | "connection" => Some("Delta, ZSTD(1)"),
         "bytes_up" | "bytes_down" => Some("T64, ZSTD(1)"),
         "person" | "path" | "entry" | "host" | "reference" | "client_address" | "client_port" | "outward_port"
-        | "origin_address" | "cause" => Some("ZSTD(1)"),
+        | "origin_address" | "cause" | "line" => Some("ZSTD(1)"),
         _ => None,
     }
 }

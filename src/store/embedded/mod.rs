@@ -35,7 +35,7 @@ use tokio::task::spawn_blocking;
 use super::{
     Batch, ChainName, Filter, Found, ProofStore, Query, Question, ReadError, RecordStore, RootsAsked, StoreError, Tally,
 };
-use crate::access::proof::Sealed;
+use crate::access::proof::{Hash, Sealed};
 use crate::access::{GapRow, Stream};
 pub use day::{NO_FOLLOW, give_to_owner_of};
 pub use purge::{PurgeError, Purged};
@@ -167,7 +167,7 @@ impl ProofStore for Embedded {
         kept.await.unwrap_or_else(|e| Err(StoreError::Retry(e.to_string())))
     }
 
-    async fn newest(&self, chain: &ChainName) -> Result<u64, ReadError> {
+    async fn newest(&self, chain: &ChainName) -> Result<Option<(u64, Hash)>, ReadError> {
         let (directory, chain) = (self.directory.clone(), chain.clone());
         blocking(move || proofs::newest(&directory, &chain).map_err(|e| ReadError::BrokeOff(e.to_string()))).await
     }

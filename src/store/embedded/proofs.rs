@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::day::{self, DayError};
-use crate::access::proof::Sealed;
+use crate::access::proof::{Hash, Sealed};
 use crate::access::{CollegeCode, Stream, Timestamp};
+use crate::store::proof::HORIZON_US;
 use crate::store::{ChainName, ReadError, RootsAsked};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS proofs (
@@ -16,9 +17,6 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS proofs (
     PRIMARY KEY (stream, college, gateway, number)) STRICT, WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS proofs_sealed ON proofs (stream, college, gateway, sealed);
     CREATE INDEX IF NOT EXISTS proofs_time ON proofs (stream, last_time, first_time)";
-
-/// Rows may come into a tree that is sealed after their day: those of a gateway that died and was started a day later.
-const HORIZON_US: i64 = 86_400_000_000;
 
 fn path_of(directory: &Path) -> PathBuf {
     directory.join("proofs.sqlite")
@@ -52,13 +50,20 @@ pub(super) fn keep(directory: &Path, sealed: &[Sealed]) -> Result<(), DayError> 
     transaction.commit().map_err(sql)
 }
 
-pub(super) fn newest(directory: &Path, chain: &ChainName) -> Result<u64, DayError> {
+pub(super) fn newest(directory: &Path, chain: &ChainName) -> Result<Option<(u64, Hash)>, DayError> {
     let path = path_of(directory);
-    let Some(connection) = open_to_read(&path)? else { return Ok(0) };
-    let sentence = "SELECT max(number) FROM proofs WHERE stream = ?1 AND college = ?2 AND gateway = ?3";
+    let Some(connection) = open_to_read(&path)? else { return Ok(None) };
+    let sql = |source| DayError::Sql { path: path.clone(), source };
+    let sentence = "SELECT number, line FROM proofs WHERE stream = ?1 AND college = ?2 AND gateway = ?3
+        ORDER BY number DESC LIMIT 1";
     let values = params![chain.stream.as_str(), chain.college.as_str(), chain.gateway.as_str()];
-    let newest = connection.query_row(sentence, values, |line| line.get::<_, Option<i64>>(0));
-    newest.map(|n| n.unwrap_or(0) as u64).map_err(|source| DayError::Sql { path, source })
+    let mut select = connection.prepare(sentence).map_err(sql)?;
+    let found =
+        select.query_map(values, |line| Ok((line.get::<_, i64>(0)?, line.get::<_, String>(1)?))).map_err(sql)?.next();
+    let Some((number, line)) = found.transpose().map_err(sql)? else { return Ok(None) };
+    let bad = |e| DayError::Io { path: path.clone(), source: std::io::Error::other(e) };
+    let sealed: Sealed = serde_json::from_str(&line).map_err(|e| bad(e.to_string()))?;
+    Ok(Some((number as u64, sealed.root.hash())))
 }
 
 pub(super) fn roots(directory: &Path, asked: &RootsAsked) -> Result<Vec<Sealed>, ReadError> {
@@ -69,10 +74,7 @@ pub(super) fn roots(directory: &Path, asked: &RootsAsked) -> Result<Vec<Sealed>,
     for chain in chains(&connection, asked).map_err(|e| broke(&e))? {
         let lines = lines(&connection, &chain, asked).map_err(|e| broke(&e))?;
         if found.len() + lines.len() > asked.most {
-            return Err(ReadError::Unreadable(format!(
-                "more than {} roots tell about this time: narrow --from and --to",
-                asked.most
-            )));
+            return Err(asked.too_many());
         }
         for line in lines {
             found.push(serde_json::from_str(&line).map_err(|e| broke(&e))?);

@@ -30,6 +30,18 @@ impl RecordStore for Fresh {
     }
 }
 
+impl ProofStore for Fresh {
+    async fn keep(&self, sealed: &[Sealed]) -> Result<(), StoreError> {
+        self.store.keep(sealed).await
+    }
+    async fn newest(&self, chain: &ChainName) -> Result<Option<(u64, Hash)>, ReadError> {
+        self.store.newest(chain).await
+    }
+    async fn roots(&self, asked: &RootsAsked) -> Result<Vec<Sealed>, ReadError> {
+        self.store.roots(asked).await
+    }
+}
+
 fn fresh() -> Fresh {
     let directory = TempDir::new().unwrap();
     Fresh { store: Embedded::open(directory.path()).unwrap(), _directory: directory }
@@ -46,6 +58,7 @@ fn accesses(number: usize) -> Vec<Row> {
 #[test]
 fn it_passes_what_every_store_must() {
     block_on(suite::check_all(async || fresh()));
+    block_on(suite::check_proofs(async || fresh()));
 }
 
 proptest::proptest! {

@@ -164,6 +164,13 @@ fn connection(dice: &mut Dice<'_>) -> ConnectionRecord {
     }
 }
 
+pub fn set_key(row: &mut Row, key: RowKey) {
+    match row {
+        Row::Access(row) => row.key = key,
+        Row::Connection(row) => row.key = key,
+    }
+}
+
 pub fn set_start(row: &mut Row, start: Timestamp) {
     match row {
         Row::Access(row) => row.record.start = start,

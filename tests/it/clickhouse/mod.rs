@@ -6,6 +6,7 @@ mod doubt;
 mod faults;
 mod kills;
 mod schema;
+mod server;
 mod tls;
 mod whole;
 
@@ -114,4 +115,5 @@ async fn the_engine_is_the_one_that_was_measured() {
 async fn the_server_passes_the_suite_of_every_store() {
     let Some(rig) = Rig::start() else { return };
     suite::check_all(async || rig.store(&fresh_name()).await).await;
+    suite::check_proofs(async || rig.store(&fresh_name()).await).await;
 }

@@ -4,7 +4,7 @@ use ecluse::access::{Stream, Timestamp};
 use ecluse::store::clickhouse::accounts::{Secret, gateway, reader};
 use ecluse::store::clickhouse::{Plan, statements};
 use ecluse::store::suite::{self, batch, everything, sample, search};
-use ecluse::store::{RecordStore, StoreError};
+use ecluse::store::{ProofStore, RecordStore, RootsAsked, StoreError};
 
 use super::{Rig, ask, fresh_name, number, open, plan, server};
 
@@ -14,7 +14,7 @@ async fn a_migration_that_runs_again_changes_nothing_and_a_new_duration_is_set()
     let (url, database) = (rig.engine.url(), fresh_name());
     let store = open(&server(std::slice::from_ref(&url), &database));
     let first = store.migrate(&plan(&database)).await.unwrap();
-    assert_eq!(first.applied.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(first.applied.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(first.durations, Vec::<String>::new());
     let tables = format!("SELECT groupArray(create_table_query) FROM system.tables WHERE database = '{database}'");
     let made = ask(&url, &tables).await;
@@ -24,11 +24,11 @@ async fn a_migration_that_runs_again_changes_nothing_and_a_new_duration_is_set()
     // Half of a step was done when somebody pulled the plug.
     ask(&url, &format!("DROP TABLE {database}.gaps")).await;
     ask(&url, &format!("ALTER TABLE {database}.schema_migrations DELETE WHERE 1 SETTINGS mutations_sync = 2")).await;
-    assert_eq!(store.migrate(&plan(&database)).await.unwrap().applied.len(), 2);
+    assert_eq!(store.migrate(&plan(&database)).await.unwrap().applied.len(), 3);
 
     let shorter = Plan { accesses_days: 10_000, ..plan(&database) };
     let changed = store.migrate(&shorter).await.unwrap();
-    assert_eq!(changed.durations, ["accesses", "gaps", "hourly"]);
+    assert_eq!(changed.durations, ["accesses", "gaps", "hourly", "proofs"]);
     assert_eq!(store.migrate(&shorter).await.unwrap(), Default::default());
 }
 
@@ -110,7 +110,11 @@ async fn days_past_their_duration_go_and_what_is_held_for_a_case_stays() {
     assert_eq!(store.hold(&plan, "case_12", &filter).await.unwrap(), old);
     assert!(store.hold(&plan, "case_12", &filter).await.is_err(), "a case is held once");
 
-    assert_eq!(store.days_before(&plan, Stream::Accesses, second).await.unwrap(), [(first, old)]);
+    let past = store.days_before(&plan, Stream::Accesses, second).await.unwrap();
+    assert_eq!(past.iter().map(|past| (past.day, past.rows())).collect::<Vec<_>>(), [(first, old)]);
+    let mut colleges: Vec<&str> = past[0].rows.iter().map(|(college, _)| college.as_str()).collect();
+    colleges.dedup();
+    assert_eq!(colleges.len(), past[0].rows.len(), "each college once");
     store.drop_day(&plan, Stream::Accesses, first).await.unwrap();
     assert_eq!(store.days_before(&plan, Stream::Accesses, second).await.unwrap(), []);
     assert_eq!(search(&store, &everything(Stream::Accesses)).await.len() as u64, 120 - old);
@@ -138,4 +142,29 @@ async fn a_day_of_counts_is_made_anew_from_the_rows() {
         store.rebuild_hours(&plan, day).await.unwrap();
     }
     assert_eq!(ask(&url, &counted).await, right, "{day}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proofs_of_rows_that_are_gone_go_and_another_root_of_the_same_number_is_refused() {
+    let Some(rig) = Rig::start() else { return };
+    let database = fresh_name();
+    let (store, plan) = (rig.store(&database).await, plan(&database));
+    let everything = RootsAsked { stream: Stream::Accesses, college: None, from: None, to: None, most: 100 };
+    let chain = suite::chain_of("gw-1", Stream::Accesses, 8);
+    store.keep(&chain).await.unwrap();
+    // The same gateway's name on another machine.
+    let other = suite::chain_of("gw-1", Stream::Accesses, 9);
+    let mut forged = other[8].clone();
+    forged.root.text = forged.root.text.replace("\"number\":9", "\"number\":8");
+    let refused = store.keep(&[forged]).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Stop(why) if why.contains("a name of its own")), "{refused}");
+    assert_eq!(store.roots(&everything).await.unwrap(), chain);
+
+    let college = chain[0].root.unverified_root().unwrap().college;
+    let day = "2026-11-24T00:00:00Z".parse::<Timestamp>().unwrap().day();
+    // Two trees a day; the third holds nothing.
+    assert_eq!(store.roots_of_day(Stream::Accesses, &college, day).await.unwrap(), [chain[3].clone()]);
+    store.purge_proofs(&plan, Stream::Connections, day + 100).await.unwrap();
+    store.purge_proofs(&plan, Stream::Accesses, day).await.unwrap();
+    assert_eq!(store.roots(&everything).await.unwrap(), chain[2..]);
 }

@@ -108,4 +108,34 @@ async fn a_gateway_works_without_its_server_and_each_request_is_there_once_when_
     let hosts: HashSet<&str> = rows.iter().map(|row| cli::text(row, "host")).collect();
     assert_eq!((hosts.len(), rows.len()), (asked.len(), asked.len()), "{said}{hosts:?}");
     cli::run(Some(&config), &state, &["store", "reconcile"]).ok();
+
+    // A case is held with what proves it, and proves itself when all else is gone.
+    let case = ["--case", "affaire_7", "--reason", "réquisition 7"];
+    let hold = |more: &[&str]| cli::run(Some(&config), &state, &[&["store", "hold"], &case[..], more].concat());
+    let whose = ["--college", "0131234A", "--from", "2026-01-01", "--to", "2100-01-01"];
+    let said = hold(&whose).ok();
+    assert!(
+        said.contains(&format!("{0} rows are held in the tables of case affaire_7, {0} of them", asked.len())),
+        "{said}"
+    );
+    assert!(hold(&whose).stderr.contains("already"), "a case is held once");
+    for table in ["accesses", "connections", "proofs"] {
+        super::ask(&rig.engine.url(), &format!("TRUNCATE TABLE ecluse.{table}")).await;
+    }
+    let package = school.site.folder().join("held");
+    let out = package.to_str().unwrap();
+    cli::run(Some(&config), &state, &[&["store", "held"], &case[..], &["--out", out]].concat()).ok();
+    let said = proof::verify(&package, &["--trust", &trust]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.stdout.contains(&format!("{0} rows, {0} of them proven", asked.len())), "{said:?}");
+    // A piece that the server lost is told.
+    super::ask(&rig.engine.url(), "ALTER TABLE ecluse.hold_affaire_7_accesses_package DELETE WHERE file = 'roots.jsonl' SETTINGS mutations_sync = 2").await;
+    let again = school.site.folder().join("held-again");
+    let said =
+        cli::run(Some(&config), &state, &[&["store", "held"], &case[..], &["--out", again.to_str().unwrap()]].concat());
+    assert!(said.stderr.contains("roots.jsonl") && !again.exists(), "{said:?}");
+    let trail = std::fs::read_dir(state.join("trail"))
+        .unwrap()
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    assert_eq!(trail.collect::<String>().matches("réquisition 7").count(), 4, "each of the four is in the trail");
 }
