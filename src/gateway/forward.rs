@@ -387,7 +387,7 @@ async fn scan_answer(
         Answer::Examine(plan) => {
             plan.write_into(flow.pen());
             let body = Paced::new(body, snapshot.config.limits.body_idle);
-            antivirus::examine(Arc::new(plan), body).await.map(Source::Examined)
+            antivirus::examine(plan, body).await.map(Source::Examined)
         }
     }
 }

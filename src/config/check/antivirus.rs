@@ -36,7 +36,7 @@ impl Check<'_> {
 /// `unix:PATH`, `tcp:HOST:PORT`, `icap://HOST:PORT/SERVICE`, or nothing.
 fn scanner(text: &str) -> Result<Option<ScannerPlace>, (String, &'static str)> {
     const HELP: &str =
-        "as in \"unix:/run/clamav/clamd.ctl\", \"tcp:127.0.0.1:3310\" or \"icap://127.0.0.1:1344/virus_scan\"";
+        "as in \"unix:/run/clamav/clamd.ctl\", \"tcp:127.0.0.1:3310\" or \"icap://127.0.0.1:1344/avscan\"";
     let wrong = || (format!("`{text}` names no scanner"), HELP);
     if text.is_empty() {
         return Ok(None);

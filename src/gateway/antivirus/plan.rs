@@ -62,7 +62,7 @@ struct Said {
 pub enum Answer {
     /// Policy does not want it scanned, or there is nothing in it.
     Pass,
-    Examine(Plan),
+    Examine(Arc<Plan>),
     /// It is clear from its head.
     Unscanned(Passed),
     Refuse(Refused),

@@ -24,8 +24,6 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use super::{Fault, Signature, Subject, Verdict, Waits};
 pub use reply::{Invalid, Reader, Reply};
 
-/// The IANA's.
-pub const PORT: u16 = 1344;
 /// A larger preview is no preview.
 const MAX_PREVIEW: usize = 64 * 1024;
 /// What a service says of itself holds no longer, whatever it says.

@@ -31,7 +31,7 @@ async fn school(icap: &Icap, service: &str, rules: &str) -> School {
 async fn c_icap_s_antivirus_names_what_it_finds_in_both_directions() {
     let Some(clamd) = Clamd::start("").await else { return };
     let Some(icap) = Icap::start(&clamd).await else { return };
-    let (school, shelf) = (school(&icap, "virus_scan", SCAN_BOTH).await, Shelf::open().await);
+    let (school, shelf) = (school(&icap, "avscan", SCAN_BOTH).await, Shelf::open().await);
     let mut pupil = school.pupil().await;
     // Less than a preview, more than one, and coded.
     let long = [pattern(200_000), eicar()].concat();
@@ -56,6 +56,19 @@ async fn c_icap_s_antivirus_names_what_it_finds_in_both_directions() {
     assert_eq!((findings(&format!("virus: {EICAR_NAME}")), findings("clean")), (4, 10), "{rows:#?}");
     let log = icap.access_log();
     assert!(log.contains("RESPMOD") && log.contains("REQMOD"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_answers_before_its_verdict_is_not_believed() {
+    let Some(clamd) = Clamd::start("").await else { return };
+    let Some(icap) = Icap::start(&clamd).await else { return };
+    // It gives the head back at once, and an end in place of the body when it has found something.
+    let (school, shelf) = (school(&icap, "virus_scan", SCAN).await, Shelf::open().await);
+    let mut pupil = school.pupil().await;
+    let reply = pupil.get(&shelf.put("/long", Item::of([pattern(200_000), eicar()].concat()))).await;
+    assert_eq!(reply.status, 403);
+    let reply = pupil.get(&shelf.put("/clean", Item::of(pattern(200_000)))).await;
+    assert!(reply.status == 200 && reply.whole && reply.body == pattern(200_000));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,7 +32,6 @@ fn the_rule_and_the_table_that_we_show_scan_in_the_policy_that_we_ship() {
     assert!(!cli::run(Some(&config), &site.state(), &["check"]).stderr.contains("names no scanner"));
     for (group, url, scanned) in [
         ("eleves", "http://www.example.org/", true),
-        ("eleves", "https://www.example.org/", true),
         ("personnels", "http://www.example.org/", false),
         ("eleves", "http://adult.test/", false),
     ] {

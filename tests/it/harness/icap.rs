@@ -38,7 +38,8 @@ impl Icap {
              LoadMagicFile /etc/c-icap/c-icap.magic\nServerLog {at}/server.log\nAccessLog {at}/access.log\n\
              Service echo srv_echo.so\nService antivirus_module virus_scan.so\nModule common clamd_mod.so\n\
              clamd_mod.ClamdSocket {}\nvirus_scan.ScanFileTypes TEXT DATA EXECUTABLE ARCHIVE GIF JPEG MSOFFICE\n\
-             virus_scan.SendPercentData 0\nvirus_scan.MaxObjectSize 100M\nvirus_scan.DefaultEngine clamd\n",
+             virus_scan.SendPercentData 0\nvirus_scan.MaxObjectSize 100M\nvirus_scan.DefaultEngine clamd\n\
+             ServiceAlias avscan virus_scan?allow204=on&sizelimit=off&mode=simple\n",
             clamd.socket().display(),
         );
         std::fs::write(folder.path().join("c-icap.conf"), conf).expect("a writable folder");
