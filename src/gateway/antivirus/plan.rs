@@ -89,13 +89,8 @@ impl Plan {
                 Err(finding) => Answer::Refuse(Refused::new(finding)),
             };
         }
-        Answer::Examine(Plan::new(
-            antivirus.clone(),
-            &head.headers,
-            Some(head.status.as_u16()),
-            policy.max_bytes,
-            whose,
-        ))
+        let status = Some(head.status.as_u16());
+        Answer::Examine(Arc::new(Plan::new(antivirus.clone(), &head.headers, status, policy.max_bytes, whose)))
     }
 
     /// Of a client's body whose access has the duty.
