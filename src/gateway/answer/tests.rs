@@ -90,6 +90,7 @@ fn information(language: Language, school: School<'_>, text: Option<&str>, inspe
         paths_kept: inspection,
         trail_kept: inspection,
         inspection,
+        antivirus: inspection,
         never_inspected: &[word("banques"), word("messageries")],
         help_lines: &[word("119 – Allô enfance en danger")],
         lists: &[ListCredit {
@@ -255,6 +256,7 @@ fn the_information_promises_only_what_is_configured() {
     assert!(open.contains("ne sont <strong>pas ouvertes</strong>") && !open.contains("un code à la place du nom"));
     let inspecting = information(Language::French, school(None), None, true);
     assert!(inspecting.contains("registre") && !open.contains("registre"));
+    assert!(inspecting.contains("antivirus") && !open.contains("antivirus"));
     assert!(inspecting.contains("peuvent être ouvertes") && inspecting.contains("un code à la place du nom"));
     assert!(inspecting.contains("Université Toulouse Capitole, licence CC BY-SA 4.0"));
 }

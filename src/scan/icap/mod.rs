@@ -310,8 +310,10 @@ impl Line {
                         }
                         Err(error) => return Err(Fault::Unreachable(error.to_string())),
                     },
-                    // An error here leaves bytes unsent, and the next read says what it is.
-                    _ = to.write_buf(bytes) => {}
+                    written = to.write_buf(bytes) => if written.is_err() {
+                        // It takes no more: what it says, or that it has gone, is for who reads on.
+                        return Ok(None);
+                    },
                 }
             }
             Ok(None)
