@@ -99,7 +99,8 @@ async fn what_comes_back_as_it_was_is_clean_and_anything_else_is_not() {
         (String::new(), Err(())),
     ] {
         let said: &'static str = Box::leak(reply.clone().into_boxed_str());
-        let script: &'static [_] = Box::leak(vec![("null-body=0\r\n\r\n", OPTIONS), ("ieof\r\n\r\n", said)].into());
+        let script: &'static [_] =
+            Box::leak(vec![("null-body=0\r\n\r\n", OPTIONS), ("ieof\r\n\r\n", said)].into_boxed_slice());
         let (icap, _told) = server(script).await;
         let got = verdict(&icap, &["abc"]).await;
         let named = match &got {
