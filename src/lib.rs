@@ -19,6 +19,7 @@ pub mod identity;
 pub mod listen;
 pub mod origin;
 pub mod relay;
+pub mod scan;
 pub mod store;
 pub mod tls;
 // gateway

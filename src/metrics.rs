@@ -82,6 +82,10 @@ figures! {
     places_wanted: Counter,
     /// Accesses by what was answered.
     accesses_forwarded: Counter,
+    /// Bodies that were to be scanned, those of them that were not passed on whole, and those without a verdict.
+    bodies_scanned: Counter,
+    bodies_refused: Counter,
+    scans_failed: Counter,
     accesses_tunnelled: Counter,
     /// Connections of TLS that were opened.
     connections_inspected: Counter,

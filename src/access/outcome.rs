@@ -25,7 +25,7 @@ text_enum! {
         TimedOut = "timed-out",
         /// A limit of size or number was exceeded.
         OverLimit = "over-limit",
-        /// New rules ended an open flow.
+        /// We ended an open flow: new rules did, or what was found in it.
         Cut = "cut",
         /// The gateway was drained.
         Drained = "drained",

@@ -50,8 +50,10 @@ impl Flags {
     pub const NOT_INSPECTED: Flags = Flags(1 << 8);
     /// Beside [`Flags::ECH`]: the keys of the encrypted ClientHello are known, so that the name that was seen hides another one.
     pub const ECH_REAL: Flags = Flags(1 << 9);
+    /// A rule wanted it scanned, and it passed without a verdict; `finding` says why.
+    pub const NOT_SCANNED: Flags = Flags(1 << 10);
 
-    const WORDS: [(Flags, &str); 10] = [
+    const WORDS: [(Flags, &str); 11] = [
         (Flags::HELP_LINE, "help-line"),
         (Flags::BYPASS, "bypass"),
         (Flags::FAILED_OPEN, "failed-open"),
@@ -62,6 +64,7 @@ impl Flags {
         (Flags::ORIGIN_MISMATCH, "origin-mismatch"),
         (Flags::NOT_INSPECTED, "not-inspected"),
         (Flags::ECH_REAL, "ech-real"),
+        (Flags::NOT_SCANNED, "not-scanned"),
     ];
 
     pub fn contains(self, flag: Flags) -> bool {

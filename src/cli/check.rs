@@ -11,7 +11,7 @@ use crate::config::{Config, Problem, Problems, starter};
 use crate::lists::{Catalogue, Image, compile};
 use crate::origin::Parent;
 use crate::policy::Ruleset;
-use crate::process::rules::cannot_inspect;
+use crate::process::rules::{cannot_inspect, scanner};
 
 /// `EX_USAGE` of sysexits.h: what a person wrote is wrong.
 pub const EXIT_PROBLEMS: u8 = 64;
@@ -57,6 +57,11 @@ fn check(
                 notes.extend(cannot_inspect(&config, &ruleset).map(|what| {
                     let file = config.file.as_deref().unwrap_or(Path::new(""));
                     Problem::of_file(file, what, "`ecluse authority init` makes one")
+                }));
+                let of_scanner = scanner::cannot_scan(&config, &ruleset).into_iter();
+                notes.extend(of_scanner.chain(scanner::compare(&config, &ruleset)).map(|what| {
+                    let file = config.file.as_deref().unwrap_or(Path::new(""));
+                    Problem::of_file(file, what, "docs/antivirus.md")
                 }));
                 if args.rules {
                     problems.extend(expectations(&ruleset, out)?);

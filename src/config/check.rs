@@ -1,5 +1,6 @@
 //! From what is written to what is known good.
 
+mod antivirus;
 mod dns;
 mod inspection;
 mod parent;
@@ -29,7 +30,7 @@ as_written! {
         transparent: WrittenTransparent,
         resolver: WrittenResolver, dns: WrittenDns, rules: WrittenRules, journal: WrittenJournal, store: WrittenStore,
         retention: WrittenRetention, proof: WrittenProof, persons: WrittenPersons, limits: WrittenLimits, guard: WrittenGuard,
-        parent: WrittenParent, inspection: WrittenInspection, log: WrittenLog,
+        parent: WrittenParent, inspection: WrittenInspection, antivirus: WrittenAntivirus, log: WrittenLog,
     }
     pub(super) struct WrittenRole { gateway: bool, central: bool, }
     pub(super) struct WrittenCollege {
@@ -71,6 +72,11 @@ as_written! {
     pub(super) struct WrittenInspection {
         certificate_file: String, key_file: String, block_page_https: String, origin_ca_file: String,
     }
+    pub(super) struct WrittenAntivirus {
+        scanner: String, clamd_conf: String, on_failure: String, over_limit: String, encrypted: String,
+        unknown_coding: String, connect_ms: u64, verdict_ms: u64, at_once: u64, max_ratio: u64, max_codings: u64,
+        decode_ms: u64,
+    }
     pub(super) struct WrittenLog { level: String, }
 }
 
@@ -95,6 +101,7 @@ pub(super) fn keys() -> Vec<String> {
         WrittenGuard::KEYS,
         WrittenParent::KEYS,
         WrittenInspection::KEYS,
+        WrittenAntivirus::KEYS,
         WrittenLog::KEYS,
     ];
     let named = WrittenFile::KEYS.iter().zip(sections);
@@ -153,6 +160,7 @@ impl Check<'_> {
             guard: self.guard(value(written.guard)),
             parent: self.parent(value(written.parent)),
             inspection: self.inspection(value(written.inspection)),
+            antivirus: self.antivirus(value(written.antivirus)),
             log: self.log(value(written.log)),
             paths: Paths { journal: journal.directory.clone(), store: store.directory.clone(), ..self.paths.clone() },
             journal,
@@ -491,5 +499,6 @@ fn notes(config: &Config, file: &Path) -> Vec<Problem> {
     }
     transparent::notes(config, &mut note);
     notes.extend(dns::notes(config, file));
+    notes.extend(antivirus::notes(config, file));
     notes
 }

@@ -89,6 +89,26 @@ pub const REQUESTS_PER_SECOND: u64 = 200;
 pub const REQUEST_BURST: u64 = 400;
 /// systemd kills after 90 s (`TimeoutStopSec`): downloads have most of that.
 pub const DRAIN_MS: u64 = 60_000;
+/// Who wants bodies scanned does not want them unscanned.
+pub const ANTIVIRUS_ON_FAILURE: &str = "block";
+/// An image of a system is larger than what any scanner takes, and schools install systems.
+pub const ANTIVIRUS_OVER_LIMIT: &str = "allow";
+/// What nobody can look into is how what would be found is sent.
+pub const ANTIVIRUS_ENCRYPTED: &str = "block";
+/// Origins are asked for the codings that we know; another one is a fault or a way round.
+pub const ANTIVIRUS_UNKNOWN_CODING: &str = "block";
+/// On this machine it takes no time; a lost SYN is sent again after one second.
+pub const ANTIVIRUS_CONNECT_MS: u64 = 2_000;
+/// 100 MiB of an archive take clamd some ten seconds on a small machine.
+pub const ANTIVIRUS_VERDICT_MS: u64 = 30_000;
+/// clamd has 10 threads and a queue of 100 (`MaxThreads`, `MaxQueue`).
+pub const ANTIVIRUS_AT_ONCE: u64 = 50;
+/// Pages of text reach 50; what is made to unpack reaches 1,000 (zlib) and far more.
+pub const ANTIVIRUS_MAX_RATIO: u64 = 200;
+/// One is what servers do; two is what some do by mistake.
+pub const ANTIVIRUS_MAX_CODINGS: u64 = 2;
+/// 100 MiB are decoded in a second.
+pub const ANTIVIRUS_DECODE_MS: u64 = 10_000;
 pub const LOG_LEVEL: &str = "info";
 /// An origin on this machine, for a trial: the only exception the embedded defaults make.
 pub const TRIAL_GUARD_ALLOW: [&str; 2] = ["127.0.0.0/8", "::1/128"];

@@ -52,6 +52,7 @@ pub struct Config {
     /// The proxy that this gateway goes through; `None`: it reaches origins itself.
     pub parent: Option<Parent>,
     pub inspection: Inspection,
+    pub antivirus: Antivirus,
     pub log: Log,
     pub paths: Paths,
     /// What works and deserves a word all the same.
@@ -377,6 +378,55 @@ pub enum BlockPageHttps {
     Page,
     /// An alert of TLS; a proxy's client gets 403.
     Alert,
+}
+
+/// What looks into the bodies that policy wants scanned, and what becomes of those that it cannot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Antivirus {
+    /// `None`: nothing is scanned.
+    pub scanner: Option<ScannerPlace>,
+    /// clamd's own configuration, where it is on this machine: compared with what we send.
+    pub clamd_conf: Option<PathBuf>,
+    /// The scanner is away, or has no verdict.
+    pub on_failure: Unscanned,
+    /// A body is larger than policy's `max_bytes`, or than the scanner's own limits.
+    pub over_limit: Unscanned,
+    /// An archive or a document that takes a password.
+    pub encrypted: Unscanned,
+    /// A content coding that we cannot take off.
+    pub unknown_coding: Unscanned,
+    pub connect: Duration,
+    /// For each of: a piece to be taken, the answer after the last.
+    pub verdict: Duration,
+    /// Bodies scanned at once, of all clients together.
+    pub at_once: usize,
+    /// Bytes out for each byte in, beyond the first MiB.
+    pub max_ratio: u64,
+    /// Codings around each other.
+    pub max_codings: usize,
+    /// Time of the processor to take the codings off one body.
+    pub decode: Duration,
+}
+
+/// Where a scanner is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScannerPlace {
+    ClamdUnix(PathBuf),
+    ClamdTcp(String, u16),
+    /// The service with its first slash.
+    Icap {
+        host: String,
+        port: u16,
+        service: String,
+    },
+}
+
+/// What becomes of a body that was to be scanned and could not be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unscanned {
+    Block,
+    /// It passes, and its row says so.
+    Allow,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,6 +19,7 @@ use tokio::time::{Instant, Sleep};
 use crate::access::Ending;
 use crate::relay::Counts;
 
+use super::antivirus::{Examined, Refused};
 use super::expectation::Wanted;
 use super::flows::AccessFlow;
 use super::phase::Phase;
@@ -27,15 +28,61 @@ use super::{headers, origin_fault};
 /// Why a body stopped before its end.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
+    #[error("the end of it is not passed on: {0}")]
+    Refused(Refused),
+    #[error("nobody takes it any more")]
+    Left,
     #[error("the sender broke off: {0}")]
     Broken(#[from] hyper::Error),
     #[error("the sender said nothing for {} s", .0.as_secs())]
     Stalled(Duration),
 }
 
+/// Where a body comes from.
+pub enum Source {
+    /// As it arrives.
+    Incoming(Incoming),
+    /// By way of an examination.
+    Examined(Examined),
+}
+
+impl From<Incoming> for Source {
+    fn from(body: Incoming) -> Self {
+        Source::Incoming(body)
+    }
+}
+
+impl Body for Source {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Source::Incoming(body) => {
+                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|result| result.map_err(BodyError::from)))
+            }
+            Source::Examined(body) => body.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Source::Incoming(body) => body.is_end_stream(),
+            Source::Examined(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Source::Incoming(body) => body.size_hint(),
+            Source::Examined(body) => body.size_hint(),
+        }
+    }
+}
+
 /// A body whose sender must not stall for longer than `limit`.
-struct Paced {
-    body: Incoming,
+pub struct Paced {
+    body: Source,
     limit: Duration,
     /// Set at the first wait; `None` while frames come without waiting.
     timer: Option<Pin<Box<Sleep>>>,
@@ -43,14 +90,22 @@ struct Paced {
 }
 
 impl Paced {
-    fn new(body: Incoming, limit: Duration) -> Self {
-        Paced { body, limit, timer: None, waiting: false }
+    pub fn new(body: impl Into<Source>, limit: Duration) -> Self {
+        Paced { body: body.into(), limit, timer: None, waiting: false }
     }
 
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    pub fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+
+    pub fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             self.waiting = false;
-            return Poll::Ready(frame.map(|result| result.map_err(BodyError::from)));
+            return Poll::Ready(frame);
         }
         let deadline = || Instant::now() + self.limit;
         let timer = match &mut self.timer {
@@ -82,7 +137,7 @@ pub struct RequestBody {
 }
 
 impl RequestBody {
-    pub fn new(body: Option<Incoming>, counts: Arc<Counts>, limit: Duration) -> Self {
+    pub fn new(body: Option<Source>, counts: Arc<Counts>, limit: Duration) -> Self {
         let ended = Arc::new(AtomicBool::new(body.is_none()));
         RequestBody {
             inner: body.map(|body| Paced::new(body, limit)),
@@ -94,7 +149,7 @@ impl RequestBody {
     }
 
     /// The client's body again, where nothing of it has been sent.
-    pub fn into_inner(self) -> Option<Incoming> {
+    pub fn into_inner(self) -> Option<Source> {
         self.inner.map(|paced| paced.body)
     }
 
@@ -170,7 +225,7 @@ pub struct ResponseBody {
 
 impl ResponseBody {
     pub fn new(
-        body: Incoming,
+        body: Source,
         limit: Duration,
         (access, status): (AccessFlow, u16),
         client: Phase,
@@ -193,6 +248,9 @@ impl ResponseBody {
         self.end(match error {
             BodyError::Stalled(_) => Ending::TimedOut,
             BodyError::Broken(error) => origin_fault::ending(error),
+            // Its row says why already.
+            BodyError::Refused(_) => Ending::Cut,
+            BodyError::Left => Ending::ClientClosed,
         });
     }
 

@@ -183,6 +183,19 @@ pub struct Flow<O: OpenRecord> {
     left: Ending,
 }
 
+/// Writes into the record of a flow, as long as it is open.
+pub struct Pen<O: OpenRecord> {
+    id: u64,
+    table: Arc<Flows<O>>,
+}
+
+impl<O: OpenRecord> Pen<O> {
+    pub fn amend(&self, change: impl FnOnce(&mut O::Record)) {
+        self.table.amend(self.id, change);
+    }
+}
+
+pub type AccessPen = Pen<OpenAccess>;
 pub type AccessFlow = Flow<OpenAccess>;
 pub type ConnectionFlow = Flow<OpenConnection>;
 
@@ -193,6 +206,11 @@ impl<O: OpenRecord> Flow<O> {
 
     pub fn amend(&self, change: impl FnOnce(&mut O::Record)) {
         self.table.amend(self.id, change);
+    }
+
+    /// For who learns something of it and does not end it.
+    pub fn pen(&self) -> Pen<O> {
+        Pen { id: self.id, table: self.table.clone() }
     }
 
     /// How it ends if it is dropped from now on.

@@ -1,9 +1,8 @@
 //! One request on its way to its origin and the answer back: over an idle link of its client, or a new one.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use ::http::header::{ALT_SVC, HOST, HeaderValue, TRANSFER_ENCODING};
+use ::http::header::{ALT_SVC, EXPECT, HOST, HeaderValue, TRANSFER_ENCODING};
 use ::http::{Request, Response, StatusCode, Uri, Version, request};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -13,7 +12,8 @@ use crate::metrics::METRICS;
 use crate::policy::RelayPermit;
 
 use super::answer::Failure;
-use super::body::{OnComplete, ReplyBody, RequestBody, ResponseBody};
+use super::antivirus::{self, Answer, NoBody, Plan, Refused, Whose};
+use super::body::{BodyError, OnComplete, Paced, ReplyBody, RequestBody, ResponseBody, Source};
 use super::connection::ClientConnection;
 use super::expectation::Wanted;
 use super::flows::AccessFlow;
@@ -23,7 +23,7 @@ use super::record::{Judgement, access_record};
 use super::reply::{Failed, end_failed};
 use super::upgrade::{self, ClientUpgrade};
 use super::way::{NoWay, Via, Way};
-use super::{Snapshot, alt_svc, headers, inspect, intent, judge, origin_head, reach, record, way};
+use super::{Snapshot, alt_svc, headers, inspect, intent, judge, origin_fault, origin_head, reach, record, way};
 
 /// RFC 9110 §4.2.1.
 pub const HTTP_PORT: u16 = 80;
@@ -38,6 +38,10 @@ pub enum Stop {
     NoWayAfter(AccessFlow, NoWay),
     /// After, and the row has its end.
     Failed(Failed),
+    /// What the client sends is not passed on. Before an intent was written.
+    Upload(Box<Judgement>, NoBody),
+    /// A body is not passed on, and the row has its end.
+    Found(Refused),
 }
 
 impl From<NoWay> for Stop {
@@ -49,8 +53,12 @@ impl From<NoWay> for Stop {
 /// A request ready for an origin, in its parts; a body where there is one.
 struct Outgoing {
     head: request::Parts,
-    body: Option<Incoming>,
+    body: Option<Source>,
     upgrade: Option<ClientUpgrade>,
+    /// Of the body, where it is scanned.
+    scanned: Option<Arc<Plan>>,
+    /// Where the answer is to be scanned.
+    whose: Option<Whose>,
 }
 
 /// Sends the request on over an idle link of this client, or a new one.
@@ -63,9 +71,13 @@ pub async fn forward(
 ) -> Result<Response<ReplyBody>, Stop> {
     let upgrade = ClientUpgrade::asked(&mut request, &connection.taken);
     let (head, body) = request.into_parts();
-    let body = Some(body).filter(|body| !body.is_end_stream());
+    let body = Some(Source::from(body)).filter(|body| !body.is_end_stream());
     let has_length = body.as_ref().is_none_or(|body| body.size_hint().exact().is_some());
-    let mut outgoing = Outgoing { head: outgoing(connection, &access.target, head), body, upgrade };
+    let head = outgoing(connection, &access.target, head);
+    let mut outgoing = Outgoing { head, body, upgrade, scanned: None, whose: None };
+    if judgement.duties.scan_uploads {
+        scan_upload(connection, snapshot, access, &judgement, &mut outgoing).await?;
+    }
     if !has_length {
         // Said, because hyper takes a GET whose length it does not know for one without a body.
         outgoing.head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -87,12 +99,14 @@ pub async fn forward(
     if let Via::AroundParent = via {
         flow.amend(|record| record.flags.insert(Flags::FAILED_OPEN));
     }
+    outgoing.begin(connection, snapshot, access, &judgement, &flow);
     if connection.gateway.log.before_traffic().await.is_err() {
         return Err(Stop::Failed(end_failed(flow, Failure::NotRecorded, Ending::Failed)));
     }
     match send(connection, snapshot, link, permit, flow, outgoing).await {
         Ok(response) => Ok(response),
         Err(Unsent::Failed(failed)) => Err(Stop::Failed(failed)),
+        Err(Unsent::Found(refused)) => Err(Stop::Found(refused)),
         // The origin closed the kept connection at the same moment: the same access goes on anew.
         Err(Unsent::Again(flow, outgoing)) => {
             forward_anew(connection, snapshot, access, judgement, *outgoing, Some(flow)).await
@@ -106,7 +120,7 @@ async fn forward_anew(
     snapshot: &Snapshot,
     access: &mut Access,
     judgement: Judgement,
-    outgoing: Outgoing,
+    mut outgoing: Outgoing,
     flow: Option<AccessFlow>,
 ) -> Result<Response<ReplyBody>, Stop> {
     let prepared = match prepare(connection, snapshot, access, judgement).await {
@@ -127,6 +141,7 @@ async fn forward_anew(
         }
         None => intent::write_access_intent(connection, access, &judgement, link_intent.sequence, Arc::default())?,
     };
+    outgoing.begin(connection, snapshot, access, &judgement, &flow);
     let reached = match reach::reach(connection, snapshot, access, way, (&flow, &link_intent)).await {
         Ok(reached) => reached,
         Err(no_way) => {
@@ -161,8 +176,52 @@ async fn forward_anew(
     };
     send(connection, snapshot, link, permit, flow, outgoing).await.map_err(|unsent| match unsent {
         Unsent::Failed(failed) => Stop::Failed(failed),
+        Unsent::Found(refused) => Stop::Found(refused),
         Unsent::Again(flow, _) => Stop::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)),
     })
+}
+
+/// Has what the client sends scanned: held whole before anything is dialled, or as it streams.
+async fn scan_upload(
+    connection: &ClientConnection,
+    snapshot: &Snapshot,
+    access: &Access,
+    judgement: &Judgement,
+    outgoing: &mut Outgoing,
+) -> Result<(), Stop> {
+    let whose = Whose::of(&connection.gateway, access);
+    let plan = outgoing.body.is_some().then(|| Plan::of_upload(snapshot, whose, &outgoing.head.headers)).flatten();
+    let (Some(plan), Some(body)) = (plan.map(Arc::new), outgoing.body.take()) else { return Ok(()) };
+    // We take it whatever the origin would say.
+    outgoing.head.headers.remove(EXPECT);
+    let body = Paced::new(body, snapshot.config.limits.body_idle);
+    match antivirus::examine(plan.clone(), body).await {
+        Ok(examined) => {
+            (outgoing.body, outgoing.scanned) = (Some(Source::Examined(examined)), Some(plan));
+            Ok(())
+        }
+        Err(no_body) => Err(Stop::Upload(Box::new(judgement.clone()), no_body)),
+    }
+}
+
+impl Outgoing {
+    /// The access has its row: what was said of the client's body stands there, and its answer may be one to scan.
+    fn begin(
+        &mut self,
+        connection: &ClientConnection,
+        snapshot: &Snapshot,
+        access: &Access,
+        judgement: &Judgement,
+        flow: &AccessFlow,
+    ) {
+        if let Some(plan) = &self.scanned {
+            plan.write_into(flow.pen());
+        }
+        if judgement.duties.scan && snapshot.antivirus.is_some() {
+            antivirus::ask_for_the_whole(&mut self.head.headers);
+            self.whose = Some(Whose::of(&connection.gateway, access));
+        }
+    }
 }
 
 /// All that comes before the dial.
@@ -206,6 +265,8 @@ enum Unsent {
     /// be sent again.
     Again(AccessFlow, Box<Outgoing>),
     Failed(Failed),
+    /// A body is not passed on.
+    Found(Refused),
 }
 
 /// Sends over a link and passes the response on as it comes.
@@ -215,7 +276,7 @@ async fn send(
     mut link: Link,
     permit: RelayPermit,
     flow: AccessFlow,
-    Outgoing { head, body, upgrade }: Outgoing,
+    Outgoing { head, body, upgrade, scanned, whose }: Outgoing,
 ) -> Result<Response<ReplyBody>, Unsent> {
     let stall = snapshot.config.limits.body_idle;
     let may_be_asked_twice = link.is_used() && body.is_none() && upgrade.is_none() && head.method.is_safe();
@@ -233,18 +294,23 @@ async fn send(
             }
             _ => {
                 METRICS.accesses_forwarded.add(1);
-                Ok(incoming((connection, snapshot), response, link, flow, stall))
+                incoming((connection, snapshot), response, link, flow, whose).await
             }
         },
         Err(SendError::NotSent(request)) => {
             let (head, body) = request.into_parts();
-            Err(Unsent::Again(flow, Box::new(Outgoing { head, body: body.into_inner(), upgrade })))
+            let body = body.into_inner();
+            Err(Unsent::Again(flow, Box::new(Outgoing { head, body, upgrade, scanned, whose })))
         }
         Err(SendError::Unanswered) => Err(match again {
-            Some(head) => Unsent::Again(flow, Box::new(Outgoing { head, body: None, upgrade: None })),
+            Some(head) => Unsent::Again(flow, Box::new(Outgoing { head, body: None, upgrade: None, scanned, whose })),
             None => Unsent::Failed(end_failed(flow, Failure::OriginBroken, Ending::OriginClosed)),
         }),
         Err(SendError::Failed(failure, ending)) => {
+            if let Some(refused) = scanned.as_ref().and_then(|plan| plan.take_refused()) {
+                flow.finish(Some(StatusCode::FORBIDDEN.as_u16()), Ending::Cut);
+                return Err(Unsent::Found(refused));
+            }
             // Where it was the client's bytes, we know more of it than the origin's side does.
             let (failure, ending) = match connection.phase.ending() {
                 Some(ending @ Ending::ClientInvalid) => (Failure::RequestUnreadable, ending),
@@ -255,14 +321,16 @@ async fn send(
     }
 }
 
-/// The response on its way to the client. When it has been passed on whole, its link may serve the next request.
-fn incoming(
+/// The response on its way to the client, scanned where it is to be (`whose`). When it has been passed on whole, its link
+/// may serve the next request.
+async fn incoming(
     (connection, snapshot): (&Arc<ClientConnection>, &Snapshot),
     response: Response<Incoming>,
     link: Link,
     flow: AccessFlow,
-    stall: Duration,
-) -> Response<ReplyBody> {
+    whose: Option<Whose>,
+) -> Result<Response<ReplyBody>, Unsent> {
+    let stall = snapshot.config.limits.body_idle;
     let (mut head, body) = response.into_parts();
     origin_head::outward(&mut head, &connection.gateway.via);
     let is_opened = connection.inside.as_ref().is_some_and(|inside| inside.is_opened);
@@ -273,12 +341,55 @@ fn incoming(
         alt_svc::remove_quic(&mut head.headers);
     }
     let status = head.status.as_u16();
+    let mut body = Source::from(body);
+    if let Some(whose) = whose {
+        antivirus::offer_no_ranges(&mut head.headers);
+        body = match scan_answer(snapshot, whose, &head, body, &flow).await {
+            Ok(body) => body,
+            Err(NoBody::Refused(refused)) => {
+                flow.amend(|record| refused.write(record));
+                flow.finish(Some(StatusCode::FORBIDDEN.as_u16()), Ending::Answered);
+                return Err(Unsent::Found(refused));
+            }
+            Err(NoBody::Broken(error)) => {
+                let (failure, ending) = match error {
+                    BodyError::Stalled(_) => (Failure::OriginTimedOut, Ending::TimedOut),
+                    BodyError::Broken(error) => (Failure::OriginBroken, origin_fault::ending(&error)),
+                    BodyError::Left | BodyError::Refused(_) => (Failure::OriginBroken, Ending::OriginClosed),
+                };
+                return Err(Unsent::Failed(end_failed(flow, failure, ending)));
+            }
+        };
+    }
     let on_complete: OnComplete = {
         let origins = connection.origins.clone();
         Box::new(move || origins.keep(link))
     };
     let body = ResponseBody::new(body, stall, (flow, status), connection.phase.clone(), on_complete);
-    Response::from_parts(head, ReplyBody::Origin(body))
+    Ok(Response::from_parts(head, ReplyBody::Origin(body)))
+}
+
+/// The body of an answer, examined as far as policy wants it.
+async fn scan_answer(
+    snapshot: &Snapshot,
+    whose: Whose,
+    head: &::http::response::Parts,
+    body: Source,
+    flow: &AccessFlow,
+) -> Result<Source, NoBody> {
+    match Plan::of_answer(snapshot, whose, head, body.is_end_stream()) {
+        Answer::Pass => Ok(body),
+        Answer::Unscanned(passed) => {
+            flow.amend(|record| passed.write(record));
+            Ok(body)
+        }
+        Answer::Refuse(refused) => Err(NoBody::Refused(refused)),
+        Answer::Examine(plan) => {
+            plan.write_into(flow.pen());
+            let body = Paced::new(body, snapshot.config.limits.body_idle);
+            antivirus::examine(plan, body).await.map(Source::Examined)
+        }
+    }
 }
 
 /// The head as the origin gets it: origin form, its own `Host`, nothing of this hop, our signature.

@@ -45,11 +45,18 @@ pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incom
         Ok(judgement) => judgement,
         Err(judgement) => return reply.refused(&access, *judgement),
     };
+    if let Some(notice) = reply.told_now(&access) {
+        return notice;
+    }
     match forward::forward(connection, &snapshot, &mut access, judgement, request).await {
         Ok(response) => response,
         Err(Stop::NoWay(no_way)) => reply.no_way(&access, no_way),
         Err(Stop::NoWayAfter(flow, no_way)) => reply.no_way_after(&access, flow, no_way),
         Err(Stop::Failed(failed)) => reply.error_page(&access, failed),
+        Err(Stop::Upload(judgement, no_body)) => {
+            reply.upload_refused(&access, *judgement, no_body, connection.phase.ending())
+        }
+        Err(Stop::Found(refused)) => reply.found(&access, &refused),
     }
 }
 

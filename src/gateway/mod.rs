@@ -12,6 +12,7 @@
 mod allowances;
 mod alt_svc;
 pub mod answer;
+pub mod antivirus;
 mod asking;
 mod body;
 mod client_io;
@@ -65,6 +66,7 @@ use crate::tasks;
 use crate::tls::{Inspection, Pinned};
 
 use allowances::Allowances;
+use antivirus::{Antivirus, Notices};
 use control::Rejected;
 use dns::NameGuard;
 pub use dns::{Asker, Reply};
@@ -82,6 +84,8 @@ pub struct Snapshot {
     pub parent: Option<Arc<Parent>>,
     /// With what TLS is opened, where policy says so.
     pub inspection: Option<Arc<Inspection>>,
+    /// What looks into bodies, where policy says so.
+    pub antivirus: Option<Arc<Antivirus>>,
     pub installed: Timestamp,
 }
 
@@ -103,6 +107,8 @@ pub struct Gateway {
     names: NameGuard,
     /// Hosts whose clients believe no certificate of ours.
     pinned: Pinned,
+    /// What clients are to be told on their next page.
+    notices: Notices,
     draining: watch::Sender<bool>,
     /// Told to all connections while nearly as many are open as may be.
     place_wanted: Notify,
@@ -130,6 +136,7 @@ impl Gateway {
             repeats: Repeats::default(),
             names,
             pinned: Pinned::default(),
+            notices: Notices::default(),
             draining: watch::Sender::new(false),
             place_wanted: Notify::new(),
             started: clock.now(),

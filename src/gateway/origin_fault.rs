@@ -22,7 +22,10 @@ pub fn of_request(error: &hyper::Error) -> (Failure, Ending) {
     match find::<BodyError>(error) {
         // Our own request body failed: the client stalled or broke off.
         Some(BodyError::Stalled(_)) => (Failure::RequestTimedOut, Ending::TimedOut),
-        Some(BodyError::Broken(_)) => (Failure::RequestTimedOut, Ending::ClientClosed),
+        // What is refused has its own page before anybody asks here.
+        Some(BodyError::Broken(_) | BodyError::Left | BodyError::Refused(_)) => {
+            (Failure::RequestTimedOut, Ending::ClientClosed)
+        }
         None => (Failure::OriginBroken, ending(error)),
     }
 }

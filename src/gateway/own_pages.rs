@@ -124,6 +124,8 @@ fn information(snapshot: &Snapshot, reply: &Reply<'_>) -> String {
         // Every consultation is in the trail, but nothing asks for a case yet: the page does not promise it.
         trail_kept: false,
         inspection: snapshot.inspection.is_some() && !rules.rules_with(|duties| duties.inspect).is_empty(),
+        antivirus: snapshot.antivirus.is_some()
+            && !rules.rules_with(|duties| duties.scan || duties.scan_uploads).is_empty(),
         never_inspected: &never_inspected,
         help_lines: &help_lines,
         lists: &credits(rules.image().lists()),

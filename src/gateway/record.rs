@@ -101,7 +101,10 @@ pub fn decide_anew(record: &mut AccessRecord, decided: AccessRecord) {
     if before.flags.contains(Flags::HELP_LINE) && before.host == record.host {
         record.flags.insert(Flags::HELP_LINE);
     }
-    for flag in [Flags::ECH, Flags::ECH_REAL, Flags::FAILED_OPEN, Flags::FAILED_CLOSED] {
+    if record.finding.is_empty() {
+        record.finding = before.finding;
+    }
+    for flag in [Flags::ECH, Flags::ECH_REAL, Flags::FAILED_OPEN, Flags::FAILED_CLOSED, Flags::NOT_SCANNED] {
         if before.flags.contains(flag) {
             record.flags.insert(flag);
         }
@@ -115,7 +118,10 @@ pub fn close_access(record: &mut AccessRecord, outcome: &Outcome, end: Timestamp
     record.status = outcome.status;
     record.bytes_up = outcome.bytes_up;
     record.bytes_down = outcome.bytes_down;
-    record.finding = outcome.finding.as_deref().map_or_else(empty, |f| clip(f).into());
+    // What was found on the way stands there already.
+    if let Some(finding) = &outcome.finding {
+        record.finding = clip(finding).into();
+    }
     record.ending = outcome.ending;
     record.strip_if_help_line();
 }

@@ -21,6 +21,8 @@ use super::repeats::is_repeatable;
 use super::way::NoWay;
 use super::{Gateway, Snapshot, judge, own_pages};
 
+mod found;
+
 /// Pages show the time of the school; the overseas departments set their own.
 const TIME_ZONE: &str = "Europe/Paris";
 

@@ -26,6 +26,10 @@ pub struct Duties {
     pub keep_path: bool,
     /// A rule would have refused it and only logs: the reason names that rule.
     pub log_only: bool,
+    /// What the origin answers is examined, as far as [`super::ScanPolicy`] says.
+    pub scan: bool,
+    /// What the client sends is.
+    pub scan_uploads: bool,
 }
 
 impl Duties {
@@ -38,6 +42,8 @@ impl Duties {
             (self.inspect_or_refuse, "inspect-or-refuse"),
             (self.keep_path, "keep-path"),
             (self.log_only, "log-only"),
+            (self.scan, "scan"),
+            (self.scan_uploads, "scan-uploads"),
         ];
         all.into_iter().filter(|(set, _)| *set).map(|(_, word)| word)
     }

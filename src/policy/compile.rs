@@ -18,6 +18,7 @@ use super::look_alikes::LookAlikes;
 use super::names::NameLimits;
 use super::people::People;
 use super::rule::{MAX_GROUPS, Rule, Verdict};
+use super::scanned::ScanPolicy;
 use super::schedule::{DAYS, MAX_SCHEDULES, Schedule, Timetable, parse_minute};
 use super::written::{WrittenCategory, WrittenGroup, WrittenPolicy, WrittenSchedule};
 use crate::access::{CategoryName, Client, GroupName, RuleName};
@@ -42,6 +43,7 @@ pub(super) struct Policy {
     pub look_alikes: LookAlikes,
     pub embeds: Embeds,
     pub ech_public_names: PublicNames,
+    pub scan: ScanPolicy,
     pub expectations: Vec<Expectation>,
     group_index: HashMap<GroupName, usize>,
     /// Longest prefix first.
@@ -138,6 +140,7 @@ impl Compiler<'_> {
             hosts: HostIndex::new(&rules),
             look_alikes: self.look_alikes(&rules),
             ech_public_names: PublicNames::new(written.ech_public_names.as_ref(), &mut self.document),
+            scan: ScanPolicy::compile(written.scan.map(|at| at.value).unwrap_or_default(), &mut self.document),
             embeds: Embeds::new(written.embeds.map(|at| at.value).unwrap_or_default(), &mut self.document),
             rules,
             summaries,

@@ -453,6 +453,8 @@ fn together(a: Duties, b: Duties) -> Duties {
         inspect_or_refuse: a.inspect_or_refuse || b.inspect_or_refuse,
         keep_path: a.keep_path && b.keep_path,
         log_only: a.log_only || b.log_only,
+        scan: a.scan || b.scan,
+        scan_uploads: a.scan_uploads || b.scan_uploads,
     }
 }
 

@@ -30,7 +30,9 @@
 //!    What is inside is judged anew, request by request, by the same rules.
 //! 9. **Encrypted ClientHellos** narrow a rule like protocols do, and are known when the protocol is. Without such a rule the
 //!    outer name is judged, whatever they are.
-//! 10. Several schedules of one rule: any of the plain ones, and none of those with `!`.
+//! 10. **Scanning** (`scan`, `scan-uploads`) is a duty of a rule that allows; of several names, one is enough. Which types and
+//!    sizes are scanned the table `[scan]` says, for all rules.
+//! 11. Several schedules of one rule: any of the plain ones, and none of those with `!`.
 //!
 //! Who a client is: the groups that `people.csv` gives to its address; where it gives none, those whose networks hold the
 //! address; else the default group.
@@ -52,6 +54,7 @@ mod problem;
 mod protocols;
 mod rule;
 mod ruleset;
+mod scanned;
 mod schedule;
 mod target;
 mod written;
@@ -70,5 +73,6 @@ pub use labels::{Category, Group, Language, RuleSummary};
 pub use names::{NameLimits, Youtube};
 pub use people::People;
 pub use ruleset::{RefusedCategory, Ruleset};
+pub use scanned::ScanPolicy;
 pub use schedule::Hours;
 pub use target::{begins_with_hello, target_of_connect, target_of_url};

@@ -67,6 +67,11 @@ impl Ruleset {
         })
     }
 
+    /// Which bodies are examined, where a rule has the duty.
+    pub fn scan(&self) -> &super::ScanPolicy {
+        &self.policy.scan
+    }
+
     /// What a client's names are answered with, and whether it may speak HTTP/3.
     pub fn name_limits(&self, client: &crate::access::Client) -> NameLimits {
         let who = self.policy.who(client, &self.people);

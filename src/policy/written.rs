@@ -8,13 +8,15 @@ as_written! {
     pub(super) struct WrittenPolicy {
         name: String, time_zone: String, default: String,
         categories: Named<WrittenCategory>, groups: Named<WrittenGroup>, schedules: Named<WrittenSchedule>,
-        ech_public_names: Texts, embeds: Vec<At<WrittenEmbeds>>, rule: Vec<At<WrittenRule>>, expect: Vec<At<WrittenExpect>>,
+        ech_public_names: Texts, scan: WrittenScan,
+        embeds: Vec<At<WrittenEmbeds>>, rule: Vec<At<WrittenRule>>, expect: Vec<At<WrittenExpect>>,
     }
     pub(super) struct WrittenCategory { label: String, label_en: String, forbids: bool, }
     pub(super) struct WrittenGroup {
         label: String, label_en: String, networks: Texts, default: bool,
         safe_search: bool, youtube: String, http3: bool,
     }
+    pub(super) struct WrittenScan { types: Texts, max_bytes: u64, }
     pub(super) struct WrittenSchedule { days: Texts, from: String, to: String, }
     pub(super) struct WrittenEmbeds { hosts: Texts, place: String, fields: Texts, }
     pub(super) struct WrittenRule {

@@ -120,6 +120,7 @@ async fn serve(mut config: Config, config_file: Option<&Path>, state: Option<&Pa
     notify(&[sd_notify::NotifyState::Ready]);
     hints::ready(&config, &own);
     rules::look_through(&gateway.snapshot().rules, config.paths.image.clone());
+    rules::scanner::look_at(&gateway.snapshot());
 
     while let Wake::Reload = signals.next().await {
         notify(&[sd_notify::NotifyState::Reloading]);
@@ -219,6 +220,7 @@ async fn reload(
             let (rules, image) = (snapshot.rules.clone(), snapshot.config.paths.image.clone());
             gateway.install(snapshot);
             rules::look_through(&rules, image);
+            rules::scanner::look_at(&gateway.snapshot());
             tracing::info!(rules = %version, "new rules are in force");
         }
         Err(why) => {

@@ -1,5 +1,7 @@
 //! From the files of rules to a snapshot: compile what is stale in a child process, map, check whole.
 
+pub mod scanner;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -10,6 +12,7 @@ use tokio::process::Command;
 use crate::clock::Clock;
 use crate::config::{Config, Problems, starter};
 use crate::gateway::Snapshot;
+use crate::gateway::antivirus::Antivirus;
 use crate::lists::{Catalogue, Image, ImageError, Problem};
 use crate::origin::{CredentialsError, Guard, Parent};
 use crate::policy::Ruleset;
@@ -56,10 +59,11 @@ pub async fn build(config: Config, own: &[SocketAddr], clock: &Clock) -> Result<
     })
     .await;
     let rules = rules?;
-    if let Some(what) = cannot_inspect(&config, &rules) {
+    for what in cannot_inspect(&config, &rules).into_iter().chain(scanner::cannot_scan(&config, &rules)) {
         tracing::warn!("{what}");
     }
-    Ok(Snapshot { rules: Arc::new(rules), config, guard, parent, inspection, installed: clock.now() })
+    let antivirus = Antivirus::new(&config.antivirus);
+    Ok(Snapshot { rules: Arc::new(rules), config, guard, parent, inspection, antivirus, installed: clock.now() })
 }
 
 /// What is to be said of rules that want opened what nothing can open.

@@ -11,6 +11,7 @@ mod harness;
 static HEAP: harness::heap::Counting = harness::heap::Counting;
 
 mod allocations;
+mod antivirus;
 mod authority;
 mod clickhouse;
 mod clients;

@@ -23,6 +23,8 @@ pub struct InformationPage<'a> {
     pub trail_kept: bool,
     /// Whether any encrypted connection may be opened.
     pub inspection: bool,
+    /// Whether files may be scanned.
+    pub antivirus: bool,
     /// Labels of the categories and rules that are never opened.
     pub never_inspected: &'a [&'a str],
     /// The help-lines, always open and never nominative: those of [`HELP_LINES`] that the rules in force let through as such.
@@ -98,6 +100,7 @@ struct Information<'a> {
     paths_kept: bool,
     trail_kept: bool,
     inspection: bool,
+    antivirus: bool,
     never_inspected: Vec<String>,
     help_lines: Vec<String>,
     lists: Vec<String>,
@@ -125,6 +128,7 @@ pub fn information_page(page: &InformationPage<'_>) -> String {
         paths_kept: page.paths_kept,
         trail_kept: page.trail_kept,
         inspection: page.inspection,
+        antivirus: page.antivirus,
         never_inspected: page.never_inspected.iter().map(|text| words(text)).collect(),
         help_lines: page.help_lines.iter().map(|text| words(text)).collect(),
         lists: page.lists.iter().map(|credit| words(&credit_line(page.language, credit))).collect(),

@@ -11,6 +11,7 @@ mod failure;
 mod information;
 mod language;
 mod refusal;
+mod scan;
 mod setup;
 mod wording;
 
@@ -21,6 +22,7 @@ pub use failure::{ErrorPage, Failure, error_page};
 pub use information::{GroupFiltering, HELP_LINES, InformationPage, ListCredit, Refused, Retention, information_page};
 pub use language::Language;
 pub use refusal::{BlockPage, block_page, connect_refusal_body};
+pub use scan::{ScanPage, What, scan_page};
 pub use setup::{SetupPage, setup_page};
 
 /// Whom a page speaks for, as configured. What is not configured is left out of the page.

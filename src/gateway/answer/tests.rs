@@ -90,6 +90,7 @@ fn information(language: Language, school: School<'_>, text: Option<&str>, inspe
         paths_kept: inspection,
         trail_kept: inspection,
         inspection,
+        antivirus: inspection,
         never_inspected: &[word("banques"), word("messageries")],
         help_lines: &[word("119 – Allô enfance en danger")],
         lists: &[ListCredit {
@@ -102,6 +103,23 @@ fn information(language: Language, school: School<'_>, text: Option<&str>, inspe
     })
 }
 
+/// Everything that is no virus.
+const OTHERS: [What<'static>; 6] =
+    [What::TooLarge, What::Encrypted, What::Undecodable, What::Bomb, What::Partial, What::NoVerdict];
+
+fn found(language: Language, what: What<'_>, broken_off: bool, text: Option<&str>) -> String {
+    scan_page(&ScanPage {
+        school: school(text),
+        language,
+        host: text.unwrap_or("files.test"),
+        what,
+        broken_off,
+        reference: Reference::from_random(7),
+        time: Timestamp::from_micros(0),
+        information_url: "/information",
+    })
+}
+
 /// Each page in each language; the texts that come from outside are `text` everywhere, or the usual ones.
 fn every_page(text: Option<&'static str>) -> Vec<String> {
     let mut pages = Vec::new();
@@ -111,6 +129,10 @@ fn every_page(text: Option<&'static str>) -> Vec<String> {
             pages.push(setup(language, school, text));
             pages.push(information(language, school, text, true));
             pages.push(information(language, school, text, false));
+        }
+        for broken_off in [false, true] {
+            let virus = What::Virus(text.unwrap_or("Win.Test.EICAR_HDB-1"));
+            pages.extend(OTHERS.into_iter().chain([virus]).map(|what| found(language, what, broken_off, text)));
         }
         pages.extend(Failure::ALL.map(|kind| failure(language, kind, text)));
         pages.push(connect_refusal_body(&block(language, school(text), text)));
@@ -214,6 +236,19 @@ fn each_failure_has_words_of_its_own_and_a_status_of_failure() {
 }
 
 #[test]
+fn what_was_found_in_a_file_is_named_and_each_kind_has_words_of_its_own() {
+    for language in [Language::French, Language::English] {
+        let mut pages = OTHERS.map(|what| found(language, what, false, None)).to_vec();
+        let virus = found(language, What::Virus("Win.Test.EICAR_HDB-1"), true, None);
+        assert!(virus.contains("Win.Test.EICAR_HDB-1") && virus.contains("files.test"), "{virus}");
+        pages.push(virus);
+        pages.sort();
+        pages.dedup();
+        assert_eq!(pages.len(), OTHERS.len() + 1);
+    }
+}
+
+#[test]
 fn the_information_promises_only_what_is_configured() {
     let open = information(Language::French, school(None), None, false);
     assert!(open.contains("183 jours") && open.contains("365 jours"));
@@ -221,6 +256,7 @@ fn the_information_promises_only_what_is_configured() {
     assert!(open.contains("ne sont <strong>pas ouvertes</strong>") && !open.contains("un code à la place du nom"));
     let inspecting = information(Language::French, school(None), None, true);
     assert!(inspecting.contains("registre") && !open.contains("registre"));
+    assert!(inspecting.contains("antivirus") && !open.contains("antivirus"));
     assert!(inspecting.contains("peuvent être ouvertes") && inspecting.contains("un code à la place du nom"));
     assert!(inspecting.contains("Université Toulouse Capitole, licence CC BY-SA 4.0"));
 }

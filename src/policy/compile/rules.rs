@@ -105,14 +105,27 @@ impl Compiler<'_> {
                 "inspect" => duties.inspect = true,
                 "inspect-or-refuse" => (duties.inspect, duties.inspect_or_refuse) = (true, true),
                 "keep-path" => duties.keep_path = true,
+                "scan" | "scan-uploads" if refuses => {
+                    self.document.problem(span, "what is refused is not scanned", "action = \"allow\"");
+                }
+                "scan" => duties.scan = true,
+                "scan-uploads" => duties.scan_uploads = true,
                 "log-only" if !refuses => {
                     let help = "it tries a refusal out: action = \"refuse\" with log-only lets pass and flags the row";
                     self.document.problem(span, "log-only on a rule that allows", help);
                 }
                 "log-only" => duties.log_only = true,
                 _ => {
-                    const KNOWN: [&str; 6] =
-                        ["help-line", "never-inspect", "inspect", "inspect-or-refuse", "keep-path", "log-only"];
+                    const KNOWN: [&str; 8] = [
+                        "help-line",
+                        "never-inspect",
+                        "inspect",
+                        "inspect-or-refuse",
+                        "keep-path",
+                        "log-only",
+                        "scan",
+                        "scan-uploads",
+                    ];
                     let help = did_you_mean(value, KNOWN);
                     self.document.problem(span, format!("`{value}` is no duty"), help);
                 }
@@ -123,6 +136,9 @@ impl Compiler<'_> {
         }
         if let (true, true, Some(at)) = (duties.help_line, duties.keep_path, written) {
             self.document.problem(&at.span, "a help-line keeps no path", "remove \"keep-path\"");
+        }
+        if let (true, true, Some(at)) = (duties.help_line, duties.scan || duties.scan_uploads, written) {
+            self.document.problem(&at.span, "nobody looks into what goes to a help-line", "remove \"scan\"");
         }
         duties
     }

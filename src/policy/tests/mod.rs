@@ -7,6 +7,7 @@ mod expectations;
 mod inspection;
 mod names;
 mod protocols;
+mod scanning;
 mod ways_round;
 
 use std::path::Path;

@@ -6,12 +6,14 @@
 #![allow(dead_code, reason = "the benches share it, and each binary uses its part")]
 
 pub mod browser;
+pub mod clamd;
 pub mod cli;
 pub mod dig;
 pub mod dns;
 pub mod engine;
 pub mod gateway;
 pub mod heap;
+pub mod icap;
 pub mod lab;
 pub mod mirror;
 pub mod origin;

@@ -46,10 +46,22 @@ impl Opened {
 
     /// `limits` are keys of `[limits]`.
     pub async fn with_limits(policy: &str, keys: &str, limits: &str) -> Opened {
+        Opened::with_change(policy, keys, |site| {
+            site.set("limits", limits);
+        })
+        .await
+    }
+
+    /// `rules` stand behind those of [`POLICY`]; `change` sees the site before the gateway starts.
+    pub async fn with_site(rules: &str, change: impl FnOnce(&mut Site)) -> Opened {
+        Opened::with_change(&format!("{POLICY}{rules}"), "", change).await
+    }
+
+    async fn with_change(policy: &str, keys: &str, change: impl FnOnce(&mut Site)) -> Opened {
         let world = Authority::new();
         let school = School::open_with(|site| {
             make_authority(site, keys);
-            site.set("limits", limits);
+            change(site);
             world.write_pem(&site.folder().join("world.pem"));
             site.write_rule("policy.toml", policy);
         })
