@@ -52,8 +52,10 @@ impl Flags {
     pub const ECH_REAL: Flags = Flags(1 << 9);
     /// A rule wanted it scanned, and it passed without a verdict; `finding` says why.
     pub const NOT_SCANNED: Flags = Flags(1 << 10);
+    /// The client dialled an address that our DNS did not give it.
+    pub const NO_DNS: Flags = Flags(1 << 11);
 
-    const WORDS: [(Flags, &str); 11] = [
+    const WORDS: [(Flags, &str); 12] = [
         (Flags::HELP_LINE, "help-line"),
         (Flags::BYPASS, "bypass"),
         (Flags::FAILED_OPEN, "failed-open"),
@@ -65,6 +67,7 @@ impl Flags {
         (Flags::NOT_INSPECTED, "not-inspected"),
         (Flags::ECH_REAL, "ech-real"),
         (Flags::NOT_SCANNED, "not-scanned"),
+        (Flags::NO_DNS, "no-dns"),
     ];
 
     pub fn contains(self, flag: Flags) -> bool {

@@ -190,6 +190,8 @@ pub struct Target {
     pub protocol: Protocol,
     /// An encrypted ClientHello came with the first bytes.
     pub ech: Option<Ech>,
+    /// The client dialled an address that our DNS, which it may ask, did not give it: it asked elsewhere, or nobody.
+    pub no_dns: bool,
     /// A second name for the same flow that differs from `host` (SNI against CONNECT): judged as well.
     pub other_name: Option<HostName>,
     /// The address that the client dialled itself, where the name has another.
@@ -208,6 +210,7 @@ impl Target {
             address: None,
             protocol: Protocol::Unseen,
             ech: None,
+            no_dns: false,
             other_name: None,
             mismatch: None,
         }
@@ -230,6 +233,7 @@ impl Target {
             address: None,
             protocol: Protocol::Http,
             ech: None,
+            no_dns: false,
             other_name: None,
             mismatch: None,
         }

@@ -47,6 +47,9 @@ pub struct ExplainArgs {
     /// The ClientHello bears an encrypted one: real (its keys are known) or unknown.
     #[arg(long, value_name = "real|unknown")]
     pub ech: Option<Ech>,
+    /// A device without a setting dials an address that our DNS did not give it.
+    #[arg(long)]
+    pub no_dns: bool,
     #[arg(long)]
     pub port: Option<u16>,
     /// The origin's address, where lists of addresses are to be asked too.
@@ -118,6 +121,7 @@ fn target(args: &ExplainArgs) -> anyhow::Result<Target> {
         bail!("--ech is about TLS, DTLS and QUIC: with --connect or an https:// URL");
     }
     target.ech = args.ech;
+    target.no_dns = args.no_dns;
     target.other_name = sni.filter(|sni| target.host.name() != Some(sni));
     target.port = args.port.unwrap_or(target.port);
     target.address = args.address;
@@ -196,7 +200,8 @@ mod tests {
     fn ruleset() -> Ruleset {
         let policy = "default = \"allow\"\n[groups.eleves]\ndefault = true\n[groups.enseignants]\n[[rule]]\nname = \"jeux\"\n\
                       who = [\"eleves\"]\nhosts = [\"jeux.example\"]\naction = \"refuse\"\n\
-                      [[rule]]\nname = \"caches\"\nech = [\"real\"]\naction = \"refuse\"\n";
+                      [[rule]]\nname = \"caches\"\nech = [\"real\"]\naction = \"refuse\"\n\
+                      [[rule]]\nname = \"sans-dns\"\nno_dns = true\naction = \"refuse\"\n";
         let people = "address,person,groups\n10.0.0.7,a.martin,enseignants\n";
         let files = (Path::new("policy.toml"), Path::new("people.csv"));
         Ruleset::from_texts((files.0, policy), (files.1, people), Arc::new(Image::empty())).unwrap()
@@ -248,5 +253,10 @@ mod tests {
         };
         assert_eq!(explained(hidden("https://example.fr/")), "refuse by caches");
         assert!(explained(hidden("http://example.fr/")).starts_with("error: --ech"));
+        for (no_dns, expected) in [(true, "refuse by sans-dns"), (false, "forward by default")] {
+            let url = Some("http://example.fr/".to_owned());
+            let args = ExplainArgs { url, no_dns, group: vec!["eleves".to_owned()], ..ExplainArgs::default() };
+            assert_eq!(explained(args), expected);
+        }
     }
 }

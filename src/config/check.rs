@@ -47,7 +47,7 @@ as_written! {
     pub(super) struct WrittenResolver { servers: Texts, timeout_ms: u64, cache_entries: u64, }
     pub(super) struct WrittenDns {
         clients: Texts, zones: Named<Texts>, private_names: Texts, refused: String, own_addresses: Texts,
-        cache_entries: u64, questions_per_second: u64, question_burst: u64,
+        cache_entries: u64, questions_per_second: u64, question_burst: u64, no_dns_after_seconds: u64,
     }
     pub(super) struct WrittenRules { directory: String, }
     pub(super) struct WrittenJournal {

@@ -21,6 +21,9 @@ pub const DNS_CACHE_ENTRIES: u64 = 32_768;
 pub const DNS_QUESTIONS_PER_SECOND: u64 = 200;
 /// Such a classroom when the lesson begins.
 pub const DNS_QUESTION_BURST: u64 = 2_000;
+/// The longest that an answer may be used, and the minutes for which devices use it beyond: who was told an address before the
+/// gateway started is past it by then.
+pub const DNS_NO_DNS_AFTER_SECONDS: u64 = 3_600 + 600;
 /// A well-formed code that no school bears, so that rows of a trial can't be taken for a school's.
 pub const COLLEGE_CODE: &str = "0000000A";
 pub const COLLEGE_NAME: &str = "Collège";

@@ -150,6 +150,8 @@ pub struct Dns {
     pub cache_entries: usize,
     pub questions_per_second: NonZeroU32,
     pub question_burst: NonZeroU32,
+    /// How long the gateway must be up before it says of a flow that our DNS never gave its address.
+    pub no_dns_after: Duration,
 }
 
 /// A name with all below it, and the servers that are asked for it instead of the others.
@@ -173,6 +175,11 @@ impl Dns {
     pub fn zone(&self, name: &HostName) -> Option<&Zone> {
         let within = self.zones.iter().filter(|zone| name.is_within(&zone.name));
         within.max_by_key(|zone| zone.name.as_str().len())
+    }
+
+    /// Whether somebody at this (canonical) address may ask.
+    pub fn may_ask(&self, client: IpAddr) -> bool {
+        self.clients.iter().any(|network| network.contains(&client))
     }
 
     pub fn may_be_private(&self, name: &HostName) -> bool {

@@ -246,6 +246,10 @@ fn our_dns_is_closed_until_it_is_opened_and_never_to_everybody() {
     assert!(config.listen.dns.is_empty());
     assert!(config.dns.clients.iter().all(|network| network.addr().is_loopback() || network.prefix_len() >= 7));
     assert_eq!(config.dns.clients.len(), default::DNS_CLIENTS.len());
+    assert_eq!(config.dns.no_dns_after, Duration::from_secs(4200));
+    let may_ask =
+        ["10.131.0.7", "fd00::7", "192.0.2.1", "2001:db8::1"].map(|at| config.dns.may_ask(at.parse().unwrap()));
+    assert_eq!(may_ask, [true, true, false, false]);
     let config = checked(
         "[listen]\ndns = [\"10.131.0.1:5300\"]\n[dns]\nrefused = \"block-page\"\nown_addresses = [\"::ffff:10.131.0.1\"]\n\
          private_names = [\"Intranet.example\"]\n\

@@ -31,7 +31,7 @@ pub struct Rewriting {
 pub struct Broken;
 
 /// An answer is never believed longer: a host that moved, or a rule that changed, is noticed within the hour.
-const TTL_MAX: u32 = 3600;
+pub(super) const TTL_MAX: u32 = 3600;
 /// A name that was missing may be made any moment.
 const NEGATIVE_TTL_MAX: u32 = 300;
 /// Keys of encrypted ClientHellos of one answer: a name has a record or two, with a few keys each.

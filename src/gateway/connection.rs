@@ -1,7 +1,7 @@
 //! One client connection, from accept to close.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
-use crate::access::{Client, Ending, Host, Timestamp};
+use crate::access::{Client, Ending, Flags, Host, Timestamp};
 use crate::config::Limits;
 use crate::framing::{Fault, FramingLimits};
 use crate::identity::{self, Occupant};
@@ -43,7 +43,7 @@ pub struct ClientConnection {
     /// Inside a tunnel, or TLS that was opened.
     pub inside: Option<Inside>,
     /// Where the client wanted to go, when the network brought it here instead.
-    pub dialled: Option<SocketAddr>,
+    pub dialled: Option<Destination>,
     pub started: Timestamp,
     /// Which row of the stream of connections stands for it.
     pub row: ClientRow,
@@ -67,10 +67,27 @@ impl ClientConnection {
         let mut record = connection_record(&self.gateway.log, &client, None, self.started, None);
         record.end = self.gateway.clock.now();
         record.ending = ending;
+        if self.dialled.is_some_and(|dialled| dialled.no_dns) {
+            record.flags.insert(Flags::NO_DNS);
+        }
         record.strip_if_help_line();
         if let Err(error) = self.gateway.log.append_promised(number, &record) {
             tracing::error!(%error, "a client's connection could not be written to the journal");
         }
+    }
+}
+
+/// Where a client wanted to go, when the network brought it here instead.
+#[derive(Debug, Clone, Copy)]
+pub struct Destination {
+    pub at: SocketAddr,
+    /// Our DNS, which this client may ask, did not give it that address. Said once: a long connection outlives its answer.
+    pub no_dns: bool,
+}
+
+impl Destination {
+    pub fn of(gateway: &Gateway, client: IpAddr, at: SocketAddr) -> Self {
+        Destination { at, no_dns: gateway.is_round_dns(&gateway.snapshot(), client, at.ip()) }
     }
 }
 
@@ -80,7 +97,7 @@ pub async fn serve(gateway: Arc<Gateway>, accepted: Accepted) {
     let taken = Arc::new(gateway.allowances.take(accepted.client.ip(), &limits));
     let ends = (accepted.client, accepted.local);
     let origins = Origins::new(&gateway.idle_links, limits.flows);
-    let dialled = accepted.original.map(|original| original.0);
+    let dialled = accepted.original.map(|original| Destination::of(&gateway, accepted.client.ip(), original.0));
     let connection = Opened { gateway, ends, taken, origins, row: ClientRow::default(), inside: None, dialled };
     match accepted.listener {
         ListenerKind::TransparentTls(_) => transparent::serve(connection, accepted.stream, limits).await,
@@ -109,7 +126,7 @@ pub struct Opened {
     pub origins: Origins,
     pub row: ClientRow,
     pub inside: Option<Inside>,
-    pub dialled: Option<SocketAddr>,
+    pub dialled: Option<Destination>,
 }
 
 impl Opened {

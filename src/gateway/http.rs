@@ -35,6 +35,7 @@ pub async fn exchange(connection: &Arc<ClientConnection>, request: Request<Incom
         start: connection.gateway.clock.now(),
     };
     connection.gateway.say_how_sure(&mut access);
+    access.target.no_dns = connection.dialled.is_some_and(|dialled| dialled.no_dns);
     if connection.gateway.via.has_signed(request.headers()) {
         return reply.failed(&access, Failure::Loop, Ending::ClientInvalid);
     }
@@ -129,7 +130,7 @@ fn read_target(connection: &ClientConnection, request: &Request<Incoming>) -> Re
     let Some(authority) = uri.authority() else {
         return match (&connection.inside, connection.dialled) {
             (Some(inside), _) => read_inside(request, inside.port),
-            (None, Some(dialled)) => read_dialled(request, dialled),
+            (None, Some(dialled)) => read_dialled(request, dialled.at),
             (None, None) => Ok(Asked::NoProxyRequest),
         };
     };

@@ -23,7 +23,7 @@ use crate::tls::{self, ClientFault, ConnectError, Distrust};
 use super::allowances::Taken;
 use super::answer::Failure;
 use super::client_row::ClientRow;
-use super::connection::{ClientConnection, Inside, Opened};
+use super::connection::{ClientConnection, Destination, Inside, Opened};
 use super::ends::{End, OriginEnd};
 use super::judge::CanOpen;
 use super::origins::{Far, Link, Origins};
@@ -105,7 +105,7 @@ pub struct Opening {
     pub access: Access,
     pub intents: Intents,
     /// Where the client wanted to go, when the network brought it here instead.
-    pub dialled: Option<SocketAddr>,
+    pub dialled: Option<Destination>,
 }
 
 impl Opening {

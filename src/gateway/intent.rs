@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::access::Access;
+use crate::access::{Access, Flags};
 use crate::accesslog::{AccessLog, AppendError};
 use crate::relay::Counts;
 
@@ -40,6 +40,9 @@ pub fn write_connection_intent(
     let origin = way.first();
     let mut record = connection_record(&gateway.log, &access.client, Some(judgement), connection.started, origin);
     record.protocol = access.target.protocol;
+    if access.target.no_dns {
+        record.flags.insert(Flags::NO_DNS);
+    }
     let log = gateway.log.clone();
     // An access that named somebody must not lead to a help-line.
     let promised = if judgement.duties.help_line { None } else { connection.row.take_promised() };

@@ -84,6 +84,9 @@ pub fn access_record(log: &AccessLog, access: &Access, judgement: &Judgement, co
         flags: flags(judgement.duties),
     };
     record.flags.insert(Flags::of_ech(target.ech));
+    if target.no_dns {
+        record.flags.insert(Flags::NO_DNS);
+    }
     if judgement.duties.inspect && judgement.action == ActionTaken::Tunnel {
         record.flags.insert(Flags::NOT_INSPECTED);
     }
@@ -104,7 +107,9 @@ pub fn decide_anew(record: &mut AccessRecord, decided: AccessRecord) {
     if record.finding.is_empty() {
         record.finding = before.finding;
     }
-    for flag in [Flags::ECH, Flags::ECH_REAL, Flags::FAILED_OPEN, Flags::FAILED_CLOSED, Flags::NOT_SCANNED] {
+    let happened =
+        [Flags::ECH, Flags::ECH_REAL, Flags::FAILED_OPEN, Flags::FAILED_CLOSED, Flags::NOT_SCANNED, Flags::NO_DNS];
+    for flag in happened {
         if before.flags.contains(flag) {
             record.flags.insert(flag);
         }

@@ -128,7 +128,7 @@ pub async fn find_origin(
     let safe = gateway.safe_name(snapshot, access);
     let resolved = match (connection.dialled, &safe) {
         // What the client dialled says nothing of where a search engine filters.
-        (Some(dialled), None) => transparent::addresses(gateway, snapshot, access, dialled).await?,
+        (Some(dialled), None) => transparent::addresses(gateway, snapshot, access, dialled.at).await?,
         _ => {
             let named = safe.as_ref().unwrap_or(&access.target.host);
             resolve(gateway, named, access.target.port).await.map_err(NoWay::Unresolved)?

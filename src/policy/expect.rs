@@ -269,6 +269,7 @@ impl Compiler<'_> {
                 }
             }
         }
+        target.no_dns = w.no_dns.as_ref().is_some_and(|at| at.value);
         if let (Some(_), Some(misplaced)) = (&w.url, &w.sni) {
             return self.none(&misplaced.span, "this goes with `connect`", "connect = \"host:port\" instead of `url`");
         }

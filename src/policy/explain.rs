@@ -134,6 +134,7 @@ fn words(weighed: Weighed, duties: Duties, walk: Walk, rule: usize) -> &'static 
         Weighed::NotThisScheme => "not this scheme",
         Weighed::NotThisHostSource => "the host is known otherwise",
         Weighed::NotThisEch => "not this encrypted ClientHello",
+        Weighed::NotRoundDns => "not known to go round our DNS",
         Weighed::NotThisTarget => "does not cover the target",
         Weighed::Perhaps => "may match once more is known",
         Weighed::Matches if duties.log_only => "would refuse, and only logs",

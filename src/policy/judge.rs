@@ -81,6 +81,7 @@ pub(super) enum Weighed {
     NotThisScheme,
     NotThisHostSource,
     NotThisEch,
+    NotRoundDns,
     NotThisTarget,
     /// It depends on what is not known yet.
     Perhaps,
@@ -97,6 +98,7 @@ pub(super) struct Facts {
     protocol: Option<Protocol>,
     /// `Some(None)`: the first bytes hold none.
     ech: Option<Option<Ech>>,
+    no_dns: Option<bool>,
     host_source: Option<HostSource>,
     resolved: Option<IpAddr>,
     /// `None`: no list has the address.
@@ -258,6 +260,7 @@ impl Ruleset {
             scheme: named_more.then_some(target.scheme),
             protocol: protocol_known.then_some(target.protocol),
             ech: protocol_known.then_some(target.ech),
+            no_dns: named_more.then_some(target.no_dns),
             host_source: (named_more && !may_name_itself).then_some(target.host_source),
             resolved: target.address,
             resolved_lists: target.address.map(|a| self.image.matches_address(a)).filter(|lists| !lists.is_empty()),
@@ -420,8 +423,12 @@ pub(super) fn weigh(i: usize, rule: &Rule, name: &Named, facts: &Facts) -> Weigh
     if !facts.ech.is_none_or(is_ech) {
         return Weighed::NotThisEch;
     }
+    let no_dns_open = facts.no_dns.is_none() && rule.what.no_dns;
+    if rule.what.no_dns && facts.no_dns == Some(false) {
+        return Weighed::NotRoundDns;
+    }
     match covers(i, rule, name, facts) {
-        true if port_open || scheme_open || source_open || protocol_open || ech_open => Weighed::Perhaps,
+        true if port_open || scheme_open || source_open || protocol_open || ech_open || no_dns_open => Weighed::Perhaps,
         true => Weighed::Matches,
         // The path is not known either.
         false if facts.scheme.is_none() && rule.what.has_url_of(&name.candidate) => Weighed::Perhaps,

@@ -68,6 +68,8 @@ pub(super) struct What {
     pub schemes: Set,
     pub host_sources: Set,
     pub ech: Set,
+    /// Only what dials an address that our DNS did not give.
+    pub no_dns: bool,
 }
 
 /// A host written in a rule.

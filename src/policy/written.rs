@@ -23,10 +23,12 @@ as_written! {
         name: String, label: String, label_en: String, who: Texts, when: Texts,
         all: bool, categories: Texts, lists: Texts, hosts: Texts, urls: Texts, addresses: Texts, look_alikes_of: Texts,
         ports: Vec<At<WrittenPorts>>, protocols: Texts, schemes: Texts, host_sources: Texts, ech: Texts,
+        no_dns: bool,
         action: String, duties: Texts, reason: String, source: String,
     }
     pub(super) struct WrittenExpect {
         who: String, person: String, client: String, url: String, connect: String, protocol: String, sni: String, ech: String,
+        no_dns: bool,
         address: String, at: WrittenInstant, decision: String, rule: String, category: String, list: String,
     }
 }

@@ -15,6 +15,7 @@ use crate::harness::lab::{
     CLIENT_V4, CLIENT_V6, GATEWAY_V4, INTERNET, Lab, NOBODY_V4, NOBODY_V6, ORIGIN_V4, ORIGIN_V6, run,
 };
 use crate::harness::origin::Origin;
+use crate::harness::quic;
 use crate::harness::raw::{End, RawOrigin};
 use crate::harness::site::{POLICY, Site};
 use crate::harness::tls::Authority;
@@ -437,6 +438,8 @@ async fn a_name_costs_one_question_and_none_where_our_dns_gave_its_address() {
         assert_eq!(said.stdout, "hello from allowed.test\n\n200", "{}", said.stderr);
         let rows = town.gateway.rows(rows, &["--host", "allowed.test"]).await;
         assert!(rows.iter().all(|row| !has_flag(row, "origin-mismatch")), "{rows:#?}");
+        // It is just up: what it gave before, if anything, nobody knows.
+        assert!(rows.iter().all(|row| !has_flag(row, "no-dns")), "{rows:#?}");
     };
     page(1).await;
     assert_eq!(asked(), [A], "the other family would change nothing");
@@ -447,6 +450,74 @@ async fn a_name_costs_one_question_and_none_where_our_dns_gave_its_address() {
     town.names.answers("allowed.test", &[&[NOBODY_V4]]);
     page(2).await;
     assert_eq!(asked(), [A, A], "nobody is asked what we said ourselves");
+}
+
+/// It found the address somewhere else: the name that it says is allowed, and has that very address.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_goes_round_our_dns_is_refused_where_a_rule_says_so_and_who_asks_it_is_not() {
+    let test = "who_goes_round_our_dns_is_refused_where_a_rule_says_so_and_who_asks_it_is_not";
+    if tool("dig").is_none() {
+        return;
+    }
+    let doors = format!("{DOORS}\ntransparent_udp = [\"0.0.0.0:443\"]\ndns = [\"{GATEWAY_V4}:5300\"]");
+    let rule = "\n[[rule]]\nname = \"sans-dns\"\nlabel = \"Sans DNS\"\nno_dns = true\naction = \"refuse\"\n\
+                reason = \"Cette adresse vient d'ailleurs.\"\n";
+    let town = Town::enter_with(test, "", |site| {
+        let policy = POLICY.replace("[groups.eleves]\n", "[groups.eleves]\nhttp3 = true\n");
+        site.write_rule("policy.toml", &format!("{policy}{rule}"));
+        site.set("listen", &doors);
+        site.set("dns", "private_names = [\"test\"]\nno_dns_after_seconds = 0");
+        site.set("limits", "datagram_idle_ms = 1000");
+    });
+    let Some(town) = town.await else { return };
+    let authority = Authority::new();
+    quic::serve(town.lab.origin.datagrams("[::]:443"), &authority, &["allowed.test"]);
+    let quic = async || {
+        let client = quic::Client::new(town.lab.client.datagrams("0.0.0.0:0"), &authority);
+        let connected = client.connect("allowed.test", format!("{ORIGIN_V4}:443").parse().expect("an address")).await;
+        let passes = match &connected {
+            Ok(connection) => quic::echo(connection, b"words").await == b"words",
+            Err(_) => false,
+        };
+        drop(connected);
+        client.leave().await;
+        passes
+    };
+    // In clear, over TLS and QUIC; by IPv6 as well, where the device asks by IPv4 what it dials.
+    let passes = async || {
+        let mut passes = vec![quic().await];
+        for address in [ORIGIN_V4, ORIGIN_V6] {
+            for url in ["http://allowed.test/", "https://allowed.test/"] {
+                passes.push(town.curl("allowed.test", address, url).await.stdout == "hello from allowed.test\n\n200");
+            }
+        }
+        passes
+    };
+    assert_eq!(passes().await, [false; 5]);
+    assert!(town.web.requests().is_empty() && town.secure.ledger.connections().is_empty());
+    let rows = town.gateway.rows(5, &["--host", "allowed.test"]).await;
+    let is_refused =
+        |row: &Value| (text(row, "action"), text(row, "rule")) == ("refuse", "sans-dns") && has_flag(row, "no-dns");
+    assert!(rows.len() == 5 && rows.iter().all(is_refused), "{rows:#?}");
+    eventually("the rows of their connections", async || {
+        let connections = town.gateway.search(&["--stream", "connections"]);
+        (connections.len() == 5 && connections.iter().all(|row| has_flag(row, "no-dns"))).then_some(())
+    })
+    .await;
+    for kind in ["A", "AAAA"] {
+        let asked = [&format!("@{NOBODY_V4}"), "+time=5", "+tries=1", "allowed.test", kind];
+        let dug = town.lab.client.say("dig", &asked).await;
+        assert!(dug.stdout.contains("NOERROR"), "{}", dug.stdout);
+    }
+    assert_eq!(passes().await, [true; 5]);
+    let rows = town.gateway.rows(10, &["--host", "allowed.test"]).await;
+    assert_eq!(rows.iter().filter(|row| is_refused(row)).count(), 5, "{rows:#?}");
+    assert_eq!(rows.iter().filter(|row| !has_flag(row, "no-dns")).count(), 5, "{rows:#?}");
+    // Another address than it was given for whatever name, and it says none.
+    let mut line = town.lab.client.connect(format!("{NOBODY_V4}:22").parse().expect("an address"));
+    line.say("SSH-2.0-client\r\n").await;
+    line.hear_all().await;
+    assert!(is_refused(&town.gateway.row(NOBODY_V4).await));
 }
 
 #[tokio::test(flavor = "multi_thread")]

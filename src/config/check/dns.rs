@@ -74,6 +74,7 @@ impl Check<'_> {
                 1..=1_000_000,
             ),
             question_burst: self.count(&written.question_burst, default::DNS_QUESTION_BURST, 1..=1_000_000),
+            no_dns_after: self.seconds(&written.no_dns_after_seconds, default::DNS_NO_DNS_AFTER_SECONDS, 0..=86_400),
         }
     }
 

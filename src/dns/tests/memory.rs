@@ -190,3 +190,47 @@ fn names_that_are_nobodys_are_known() {
         assert_eq!(special(&host(asked)), expected, "{asked}");
     }
 }
+
+#[test]
+fn a_client_may_know_what_it_was_given_under_any_name_and_what_another_address_of_it_may_have_asked() {
+    let (given, now, address) = (Given::default(), Instant::now(), ip("192.0.2.9"));
+    let (one, other, six, sixth) = (ip("10.0.0.1"), ip("10.0.0.2"), ip("fd00::1"), ip("fd00::2"));
+    let known = |at| [one, other, six, sixth].map(|client| given.may_know(client, address, at));
+    assert_eq!(known(now), [false; 4]);
+    given.remember(one, &host("a.fr"), &[address], 60 * SECOND, now);
+    // Two devices of IPv4 are two; who has IPv6 may have asked by IPv4.
+    assert_eq!(known(now), [true, false, true, true]);
+    assert!(!given.may_know(one, ip("192.0.2.8"), now));
+    let over = now + 660 * SECOND;
+    assert_eq!(known(over)[..2], [false, false], "it is over");
+    given.forget_old(over);
+    assert_eq!(known(over), [false; 4]);
+    given.remember(six, &host("a.fr"), &[address], 60 * SECOND, over);
+    assert_eq!(known(over), [true; 4], "nobody knows whose address of IPv4 belongs to it");
+    given.remember(six, &host("b.fr"), &[address], 60 * SECOND, over);
+    given.forget_old(over + 660 * SECOND);
+    assert_eq!(known(over), [false; 4], "however many names it had");
+}
+
+#[test]
+fn nobody_holds_what_was_forgotten_for_want_of_room() {
+    let (given, now, six) = (Given::default(), Instant::now(), ip("fd00::1"));
+    let address = |i: u32| IpAddr::from((0xc000_0000 + i).to_be_bytes());
+    for i in 0..600 {
+        given.remember(ip("10.0.0.1"), &host("a.fr"), &[address(i)], (i + 1) * SECOND, now);
+    }
+    let known = (0..600).filter(|i| given.may_know(six, address(*i), now)).count();
+    assert_eq!(known, 512, "addresses");
+    for i in 0..4096u32 {
+        let client = IpAddr::from((0x0a01_0000 + i).to_be_bytes());
+        given.remember(client, &host("a.fr"), &[ip("192.0.2.1")], SECOND, now + SECOND);
+    }
+    assert!(!given.may_know(six, address(599), now), "clients");
+    assert!(given.may_know(six, ip("192.0.2.1"), now));
+}
+
+#[test]
+fn a_gateway_says_who_went_round_once_nothing_that_it_gave_before_is_in_use() {
+    let longest = Duration::from_secs(rewrite::TTL_MAX.into()) + given::GRACE;
+    assert_eq!(crate::config::default::DNS_NO_DNS_AFTER_SECONDS, longest.as_secs());
+}

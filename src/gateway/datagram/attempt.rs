@@ -14,7 +14,7 @@ use crate::relay::{DatagramRelay, RelayEnd};
 
 use super::super::allowances::Taken;
 use super::super::answer::Failure;
-use super::super::connection::{ClientConnection, Opened};
+use super::super::connection::{ClientConnection, Destination, Opened};
 use super::super::judge::{CanOpen, Passage, Verdict};
 use super::super::origins::Origins;
 use super::super::phase::Phase;
@@ -43,7 +43,7 @@ impl Attempt {
             origins: Origins::new(&gateway.idle_links, snapshot.config.limits.flows),
             row: Default::default(),
             inside: None,
-            dialled: Some(ends.dialled),
+            dialled: Some(Destination::of(gateway, ends.client.ip(), ends.dialled)),
         };
         let connection = opened.connection(Phase::new());
         let access = transparent::access_by_address(&connection, &snapshot);

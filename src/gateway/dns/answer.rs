@@ -59,7 +59,7 @@ impl Gateway {
         let snapshot = self.snapshot();
         let client = asker.client.ip().to_canonical();
         // Who is not of the school hears so, in fewer bytes than a lie would need; nobody is flooded by our answers.
-        let is_ours = snapshot.config.dns.clients.iter().any(|network| network.contains(&client));
+        let is_ours = snapshot.config.dns.may_ask(client);
         let rate_of = if is_ours { client } else { IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED) };
         if !self.names.may_ask(rate_of) {
             METRICS.names_dropped.add(1);

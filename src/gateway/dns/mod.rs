@@ -35,6 +35,10 @@ const CLIENTS_MAX: usize = 65_536;
 
 /// What the guard keeps between questions.
 pub struct NameGuard {
+    /// Whether devices can ask us.
+    is_on: bool,
+    /// Since when it is remembered what they were told.
+    since: Instant,
     cache: Cache,
     given: Given,
     ech: EchKeys,
@@ -59,6 +63,8 @@ impl NameGuard {
         };
         let quota = Quota::per_second(config.dns.questions_per_second).allow_burst(config.dns.question_burst);
         NameGuard {
+            is_on,
+            since: Instant::now(),
             cache: Cache::new(if is_on { config.dns.cache_entries } else { 0 }),
             given: Given::default(),
             ech: EchKeys::default(),
@@ -124,6 +130,17 @@ impl Gateway {
     /// The name under which our DNS gave `address` to `client`, if it did; the latest of several.
     pub fn name_given(&self, client: IpAddr, address: IpAddr) -> Option<HostName> {
         self.names.given.name(client, address, Instant::now())
+    }
+
+    /// Whether a client dialled an address that our DNS did not give it under any name. `false` where nobody can tell: our DNS
+    /// is off or not for this client, or the gateway started a short while ago and remembers nothing from before.
+    pub fn is_round_dns(&self, snapshot: &Snapshot, client: IpAddr, address: IpAddr) -> bool {
+        let (dns, now) = (&snapshot.config.dns, Instant::now());
+        let (client, address) = (client.to_canonical(), address.to_canonical());
+        self.names.is_on
+            && now.duration_since(self.names.since) >= dns.no_dns_after
+            && dns.may_ask(client)
+            && !self.names.given.may_know(client, address, now)
     }
 
     /// Whether our DNS gave `address` to `client` for this very name.

@@ -77,11 +77,12 @@ async fn listen(client: &mut TcpStream, limits: &Limits) -> Option<Detected> {
 /// An access of which nothing is known but the address dialled.
 pub fn access_by_address(connection: &ClientConnection, snapshot: &Snapshot) -> Access {
     // Every transparent door knows it.
-    let dialled = connection.dialled.unwrap_or(connection.local);
+    let dialled = connection.dialled.map_or(connection.local, |dialled| dialled.at);
+    let no_dns = connection.dialled.is_some_and(|dialled| dialled.no_dns);
     let target = Target::tunnel(Host::Address(dialled.ip()), dialled.port());
     let mut access = Access {
         client: Arc::new(connection.identify(snapshot)),
-        target: Target { host_source: HostSource::Address, ..target },
+        target: Target { host_source: HostSource::Address, no_dns, ..target },
         method: "".into(),
         visit: Visit::Unknown,
         start: connection.gateway.clock.now(),

@@ -223,10 +223,14 @@ impl Compiler<'_> {
         what.schemes = self.schemes(&w.schemes);
         what.host_sources = self.host_sources(&w.host_sources);
         what.ech = self.words(&w.ech, "encrypted ClientHello", Ech::ALL, |ech| (ech.as_str(), ech_index(ech)));
+        what.no_dns = w.no_dns.as_ref().is_some_and(|at| at.value);
+        if let Some(no) = w.no_dns.as_ref().filter(|at| !at.value) {
+            self.document.problem(&no.span, "`no_dns = false` narrows nothing", "leave the key out");
+        }
         let names = [&w.categories, &w.lists, &w.hosts, &w.urls, &w.addresses, &w.look_alikes_of];
         let names = names.iter().any(|kind| kind.is_some());
         let narrowed = [&w.protocols, &w.schemes, &w.host_sources, &w.ech].iter().any(|kind| kind.is_some());
-        let narrowed = narrowed || w.ports.is_some();
+        let narrowed = narrowed || w.ports.is_some() || w.no_dns.is_some();
         match (what.all, names) {
             (true, true) => {
                 self.document.problem(
@@ -239,7 +243,7 @@ impl Compiler<'_> {
             (false, false) => self.document.problem(
                 at,
                 "this rule does not say what it is about",
-                "categories, lists, hosts, urls, addresses, look_alikes_of, ports, protocols, host_sources, ech, or all = true",
+                "categories, lists, hosts, urls, addresses, look_alikes_of, ports, protocols, host_sources, ech, no_dns, or all = true",
             ),
             _ => {}
         }

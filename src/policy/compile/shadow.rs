@@ -30,6 +30,7 @@ fn shadows(earlier: &Rule, later: &Rule) -> bool {
         && earlier.what.schemes.covers(later.what.schemes)
         && earlier.what.host_sources.covers(later.what.host_sources)
         && earlier.what.ech.covers(later.what.ech)
+        && (!earlier.what.no_dns || later.what.no_dns)
         && covers_ports(&earlier.what, &later.what)
         && (earlier.what.all || (!later.what.all && covers_names(earlier, later)))
 }

@@ -6,6 +6,7 @@ mod ech;
 mod expectations;
 mod inspection;
 mod names;
+mod no_dns;
 mod protocols;
 mod scanning;
 mod ways_round;
