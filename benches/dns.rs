@@ -69,8 +69,15 @@ fn gateway(folder: &std::path::Path, upstream: SocketAddr) -> Arc<Gateway> {
     let log = AccessLog::open(settings, clock.clone()).expect("a journal");
     let resolver = Resolver::new(&[upstream], Duration::from_secs(1), 16).expect("a resolver");
     let installed = clock.now();
-    let snapshot =
-        Snapshot { rules: Arc::new(rules), config, guard: Guard::default(), parent: None, inspection: None, installed };
+    let snapshot = Snapshot {
+        rules: Arc::new(rules),
+        config,
+        guard: Guard::default(),
+        parent: None,
+        inspection: None,
+        antivirus: None,
+        installed,
+    };
     Gateway::new(snapshot, log, resolver, clock)
 }
 

@@ -31,9 +31,9 @@
 //! 9. **Encrypted ClientHellos** narrow a rule like protocols do, and are known when the protocol is. Without such a rule the
 //!    outer name is judged, whatever they are.
 //! 10. **Scanning** (`scan`, `scan-uploads`) is a duty of a rule that allows; of several names, one is enough. Which types and
-//!    sizes are scanned the table `[scan]` says, for all rules.
-//! 11. **Going round our DNS** (`no_dns`) narrows a rule too, and is known from the beginning of a flow; of a question to our DNS
-//!    itself it is not.
+//!     sizes are scanned the table `[scan]` says, for all rules.
+//! 11. **Going round our DNS** (`no_dns`) narrows a rule too, and is known from the beginning of a flow; of a question to our
+//!     DNS itself it is not.
 //! 12. Several schedules of one rule: any of the plain ones, and none of those with `!`.
 //!
 //! Who a client is: the groups that `people.csv` gives to its address; where it gives none, those whose networks hold the

@@ -67,7 +67,7 @@ impl Examined {
     /// What the sender said of the whole: where that was nothing, trailers may follow.
     pub fn size_hint(&self) -> SizeHint {
         match self {
-            Examined::Whole { hint, .. } | Examined::Streaming { hint, .. } => hint.clone(),
+            Examined::Whole { hint, .. } | Examined::Streaming { hint, .. } => *hint,
         }
     }
 }

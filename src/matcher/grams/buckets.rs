@@ -128,7 +128,8 @@ impl<const KEY: usize> Buckets<KEY> {
                 continue;
             };
             if let Some(start) = at.checked_sub(member.key_at)
-                && text[start..].starts_with(literal)
+                // Zeros behind the text may look like a literal.
+                && text.get(start..).is_some_and(|rest| rest.starts_with(literal))
             {
                 visit(Found { start, literal: member.number as usize });
             }

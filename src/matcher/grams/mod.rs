@@ -257,6 +257,8 @@ mod tests {
     fn a_set_of_nothing_finds_nothing() {
         assert_eq!(found(&[], b"text"), []);
         assert_eq!(found(&[vec![]], b"text"), []);
+        let zeros = [vec![0], vec![0; 2], vec![0; 3], vec![0; 6]];
+        (0..40).for_each(|length| assert_eq!(found(&zeros, &vec![b'a'; length]), []));
     }
 
     proptest! {

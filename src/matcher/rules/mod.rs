@@ -227,14 +227,15 @@ impl RuleSet {
         mut visit: impl FnMut(&'s Ready) -> bool,
     ) {
         let mut done = false;
-        let mut last = None;
+        let (mut held, mut tried) = (None, None);
         let mut try_at = |number: u32, at: Option<usize>| {
             // A literal that stands in a URL twice names its rule twice.
-            if done || last == Some((number, at)) {
+            if done || held == Some(number) || tried == Some((number, at)) {
                 return;
             }
-            last = Some((number, at));
+            tried = Some((number, at));
             if let Some(ready) = self.rules.get(number as usize).filter(|ready| ready.holds(request, at)) {
+                held = Some(number);
                 done = visit(ready);
             }
         };
